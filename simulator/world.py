@@ -1,0 +1,425 @@
+"""What exists in the simulated account, and the clock that moves it on; no HTTP here."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import threading
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+Item = dict[str, Any]
+K = TypeVar("K")
+V = TypeVar("V")
+ListKind = Literal[
+    "projects", "addons", "backups", "restores", "backup-restores", "backup-schedules"
+]
+
+START = datetime(2026, 7, 1, 6, tzinfo=timezone.utc)
+"""Where every clock starts unless it is told otherwise, so that results are reproducible."""
+
+TEAM = "acme"
+"""The team whose account this is; addons carry it in their `appId`."""
+
+UNFINISHED = frozenset({"scheduled", "in-progress", "aborting"})
+"""Statuses of a restore or backup that time still changes."""
+
+
+class NotFoundError(Exception):
+    """Something in a path does not exist; the message says what."""
+
+
+def timestamp(moment: datetime) -> str:
+    """Write an instant as the API does: ISO 8601 in UTC, milliseconds, `Z`."""
+    text = moment.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def instant(text: str) -> datetime:
+    """Read an ISO 8601 time with an offset or `Z`, and with any fraction or none."""
+    head, _, tail = text.replace("Z", "+00:00").partition(".")
+    if not tail:
+        return datetime.fromisoformat(head)
+    digits = tail[: len(tail) - 6]
+    return datetime.fromisoformat(f"{head}.{digits[:6]:0<6}{tail[-6:]}")
+
+
+class World:
+    """Projects, addons, backups and restores of one team, as the API would serve them.
+
+    Items are plain dicts in the API's own shape. The lists that `projects`, `addons`, `backups`
+    and `restores` give are the ones served: change them, and the next response changes. Whether
+    an addon exists does not depend on the listing but on `add_addon` and `remove_addon`, so an
+    item taken out of a listing can still be read, and one put in by hand answers 404.
+    """
+
+    def __init__(self, now: datetime = START, team: str = TEAM) -> None:
+        """Start an empty world.
+
+        Args:
+            now: where the clock stands, an aware datetime.
+            team: id of the team that owns everything.
+        """
+        self.now = now
+        self.team = team
+        self.lock = threading.RLock()
+        """Held while a response is computed and while the clock moves."""
+        self.grow: Callable[[datetime, datetime], None] | None = None
+        """Called by `advance` with the old and the new time, to add what happens in between."""
+        self._projects: list[Item] = []
+        self._addons: dict[str, list[Item]] = {}
+        self._backups: dict[tuple[str, str], list[Item]] = {}
+        self._restores: dict[tuple[str, str], list[Item] | Generated] = {}
+        self._schedules: dict[tuple[str, str], list[Item]] = {}
+        self._events: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._numbers = count(1)
+
+    @classmethod
+    def fan_out(
+        cls,
+        projects: int = 1,
+        addons: int = 400,
+        restores: int = 100,
+        *,
+        seed: int = 7,
+        failed_every: int | None = None,
+        now: datetime = START,
+    ) -> World:
+        """Build a regular world for load tests; its restores are made when they are read.
+
+        Args:
+            projects: number of projects, `p0`, `p1`, …
+            addons: number of addons in each project, `a0`, `a1`, …
+            restores: number of restores of each addon, all completed.
+            seed: shifts the times of the restores.
+            failed_every: every n-th restore has failed, and has no `completedAt`.
+            now: where the clock stands; all restores are older.
+        """
+        world = cls(now=now)
+        shift = random.Random(seed).randrange(1000)  # noqa: S311 - nothing secret
+        for p in range(projects):
+            world.add_project(f"p{p}")
+            for a in range(addons):
+                world.add_addon(f"p{p}", f"a{a}")
+                world._restores[f"p{p}", f"a{a}"] = Generated(
+                    p * addons + a, restores, now, shift, failed_every
+                )
+        return world
+
+    # What exists ------------------------------------------------------------------------------
+
+    def projects(self) -> list[Item]:
+        """Return the projects as served."""
+        return self._projects
+
+    def addons(self, project: str) -> list[Item]:
+        """Return the addons of a project as served; raise `NotFoundError` if there is none."""
+        return _found(self._addons, project, f"Project '{project}'")
+
+    def backups(self, project: str, addon: str) -> list[Item]:
+        """Return the backups of an addon as served; raise `NotFoundError` if there is none."""
+        return _found(self._backups, (project, addon), f"Addon '{addon}'")
+
+    def schedules(self, project: str, addon: str) -> list[Item]:
+        """Return the backup schedules of an addon; raise `NotFoundError` if there is none."""
+        return _found(self._schedules, (project, addon), f"Addon '{addon}'")
+
+    def restores(self, project: str, addon: str) -> list[Item]:
+        """Return the restores of an addon as served; raise `NotFoundError` if there is none."""
+        with self.lock:
+            items = self._stored_restores(project, addon)
+            if isinstance(items, Generated):
+                items = self._restores[project, addon] = items[:]
+            return items
+
+    def listed(
+        self, kind: ListKind, project: str = "", addon: str = "", backup: str = ""
+    ) -> Sequence[Item]:
+        """Return the items of one list of the API, for reading only.
+
+        Raises:
+            NotFoundError: if a project, addon or backup in the path does not exist.
+        """
+        if kind == "projects":
+            return self._projects
+        addons = self.addons(project)
+        if kind == "addons":
+            return addons
+        if kind == "backups":
+            return self.backups(project, addon)
+        if kind == "backup-schedules":
+            return self.schedules(project, addon)
+        restores = self._stored_restores(project, addon)
+        if kind == "restores":
+            return restores
+        if all(item["id"] != backup for item in self.backups(project, addon)):
+            message = f"Backup '{backup}' not found"
+            raise NotFoundError(message)
+        return [
+            {key: value for key, value in item.items() if key != "backupId"}
+            for item in restores
+            if item.get("backupId") == backup
+        ]
+
+    def _stored_restores(self, project: str, addon: str) -> list[Item] | Generated:
+        return _found(self._restores, (project, addon), f"Addon '{addon}'")
+
+    def addon_keys(self) -> list[tuple[str, str]]:
+        """Return (project id, addon id) of every addon that exists."""
+        return list(self._restores)
+
+    def all_restores(self) -> list[Item]:
+        """Return copies of all restores, each with `projectId` and `addonId` added."""
+        return list(self.each_restore())
+
+    def each_restore(self) -> Iterator[Item]:
+        """Yield what `all_restores` returns, one at a time: for large worlds."""
+        for (project, addon), items in list(self._restores.items()):
+            for item in items:
+                yield {"projectId": project, "addonId": addon, **item}
+
+    def restore_count(self) -> int:
+        """Count the restores of all addons."""
+        return sum(map(len, self._restores.values()))
+
+    # Making and removing ----------------------------------------------------------------------
+
+    def add_project(
+        self, project: str, name: str | None = None, description: str | None = None
+    ) -> Item:
+        """Add a project; without `description` the field is absent."""
+        item = _present(id=project, name=name or _title(project), description=description)
+        with self.lock:
+            self._projects.append(item)
+            self._addons[project] = []
+        return item
+
+    def add_addon(
+        self,
+        project: str,
+        addon: str,
+        type: str = "postgresql",  # noqa: A002 - the API's name
+        **fields: object,
+    ) -> Item:
+        """Add an addon to a project; `fields` override or add to the item, None leaves one out."""
+        item = _present(
+            **{
+                "id": addon,
+                "name": _title(addon),
+                "appId": f"/{self.team}/{project}/{addon}",
+                "tags": [],
+                "spec": {"type": type},
+                "status": "running",
+                **fields,
+            }
+        )
+        with self.lock:
+            self.addons(project).append(item)
+            self._backups[project, addon] = []
+            self._restores[project, addon] = []
+            self._schedules[project, addon] = []
+        return item
+
+    def add_backup(
+        self,
+        project: str,
+        addon: str,
+        id: str | None = None,  # noqa: A002 - the API's name
+        **fields: object,
+    ) -> Item:
+        """Add a backup, completed now; `fields` override or add to it, None leaves one out."""
+        name = id or f"backup-{next(self._numbers)}"
+        item = _present(
+            **{
+                "id": name,
+                "name": _title(name),
+                "uid": self.new_id(),
+                "status": "completed",
+                "createdAt": timestamp(self.now - timedelta(minutes=2)),
+                "completedAt": timestamp(self.now),
+                "config": {"source": {"type": "liveInstance"}, "size": "1048576"},
+                **fields,
+            }
+        )
+        with self.lock:
+            self.backups(project, addon).append(item)
+        return item
+
+    def add_restore(
+        self,
+        project: str,
+        addon: str,
+        id: str | None = None,  # noqa: A002 - the API's name
+        status: str = "completed",
+        *,
+        takes: timedelta = timedelta(minutes=30),
+        ends: str = "completed",
+        **fields: object,
+    ) -> Item:
+        """Add a restore and return the dict that is served.
+
+        A completed one has its `completedAt` now. A scheduled one starts after a minute and
+        then, like one in progress, ends after `takes`, when the clock is moved that far.
+
+        Args:
+            project: id of an existing project.
+            addon: id of an existing addon in it.
+            id: 24 hex digits are made up without it.
+            status: any status, also one that the API does not document.
+            takes: how long it runs.
+            ends: the status at its end; only "completed" sets `completedAt`.
+            **fields: other fields in the API's names; None leaves one out.
+        """
+        item = _present(
+            **{
+                "id": id or self.new_id(),
+                "status": status,
+                "restoreTimestamp": timestamp(
+                    self.now if status in UNFINISHED else self.now - takes
+                ),
+                "completedAt": timestamp(self.now) if status == "completed" else None,
+                "backupId": "backup-0",
+                **fields,
+            }
+        )
+        with self.lock:
+            self.restores(project, addon).append(item)
+            if status == "scheduled":
+                begins = self.now + timedelta(minutes=1)
+                self.at(begins, lambda: _begin(item))
+                self.at(begins + takes, lambda: self._end(item, ends))
+            elif status in UNFINISHED:
+                self.at(self.now + takes, lambda: self._end(item, ends))
+        return item
+
+    def remove_restore(self, project: str, addon: str, restore: str) -> None:
+        """Remove a restore by its id; raise `NotFoundError` if there is none."""
+        with self.lock:
+            _remove(self.restores(project, addon), restore, "Restore")
+
+    def remove_addon(self, project: str, addon: str) -> None:
+        """Remove an addon with all that it has; raise `NotFoundError` if there is none."""
+        with self.lock:
+            self._stored_restores(project, addon)
+            del self._restores[project, addon]
+            del self._backups[project, addon]
+            del self._schedules[project, addon]
+            self._addons[project] = [a for a in self._addons[project] if a["id"] != addon]
+
+    def remove_project(self, project: str) -> None:
+        """Remove a project with all that it has; raise `NotFoundError` if there is none."""
+        with self.lock:
+            for item in list(self.addons(project)):
+                self.remove_addon(project, item["id"])
+            del self._addons[project]
+            self._projects[:] = [p for p in self._projects if p["id"] != project]
+
+    def new_id(self) -> str:
+        """Make an id as the API has them: 24 hex digits that start with the time."""
+        return f"{int(self.now.timestamp()):08x}5eed{next(self._numbers):012x}"
+
+    # The clock --------------------------------------------------------------------------------
+
+    def advance(self, *, days: float = 0, hours: float = 0, seconds: float = 0) -> None:
+        """Move the clock on; what was to happen by then happens, in its order."""
+        with self.lock:
+            before = self.now
+            target = before + timedelta(days=days, hours=hours, seconds=seconds)
+            if self.grow:
+                self.grow(before, target)
+            while self._events and self._events[0][0] <= target:
+                moment, _, happen = heapq.heappop(self._events)
+                self.now = max(before, moment)
+                happen()
+            self.now = target
+
+    def at(self, moment: datetime, happen: Callable[[], None]) -> None:
+        """Call `happen` when the clock reaches `moment`."""
+        heapq.heappush(self._events, (moment, next(self._numbers), happen))
+
+    def _end(self, item: Item, status: str) -> None:
+        if item["status"] not in UNFINISHED:  # a test has decided otherwise
+            return
+        item["status"] = status
+        if status == "completed":
+            item["completedAt"] = timestamp(self.now)
+
+
+class Generated(Sequence[Item]):
+    """The restores of one addon of a regular world, made anew each time that they are read."""
+
+    def __init__(
+        self, addon: int, length: int, now: datetime, shift: int, failed_every: int | None
+    ) -> None:
+        """Describe the restores of the `addon`-th addon: `length` of them, older than `now`."""
+        self._addon = addon
+        self._length = length
+        self._failed_every = failed_every
+        self._first = (now - timedelta(days=540)).replace(microsecond=shift * 1000)
+        self._step = timedelta(days=539) / max(length, 1)
+
+    def __len__(self) -> int:
+        """Return the number of restores."""
+        return self._length
+
+    def __iter__(self) -> Iterator[Item]:
+        """Yield the restores, the oldest first."""
+        return map(self._make, range(self._length))
+
+    @overload
+    def __getitem__(self, which: int) -> Item: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[Item]: ...
+    def __getitem__(self, which: int | slice) -> Item | list[Item]:
+        """Return one restore, or those of a slice."""
+        indices = range(self._length)[which]
+        return self._make(indices) if isinstance(indices, int) else list(map(self._make, indices))
+
+    def _make(self, index: int) -> Item:
+        started = self._first + index * self._step
+        item = {
+            "id": f"66859{self._addon:07x}{index:012x}",
+            "status": "completed",
+            "restoreTimestamp": timestamp(started),
+            "completedAt": timestamp(started + timedelta(seconds=60 + index * 7919 % 5400)),
+            "backupId": f"daily-{index // 10}",
+        }
+        if self._failed_every and index % self._failed_every == self._failed_every - 1:
+            item["status"] = "failed"
+            del item["completedAt"]
+        return item
+
+
+def _present(**fields: object) -> Item:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _title(slug: str) -> str:
+    return slug.replace("-", " ").capitalize()
+
+
+def _begin(item: Item) -> None:
+    if item["status"] == "scheduled":
+        item["status"] = "in-progress"
+
+
+def _found(lists: Mapping[K, V], key: K, what: str) -> V:
+    try:
+        return lists[key]
+    except KeyError:
+        message = f"{what} not found"
+        raise NotFoundError(message) from None
+
+
+def _remove(items: list[Item], name: str, what: str) -> None:
+    for index, item in enumerate(items):
+        if item["id"] == name:
+            del items[index]
+            return
+    message = f"{what} '{name}' not found"
+    raise NotFoundError(message)
