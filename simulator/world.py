@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -77,7 +78,24 @@ class World:
         self._restores: dict[tuple[str, str], list[Item] | Generated] = {}
         self._schedules: dict[tuple[str, str], list[Item]] = {}
         self._events: list[tuple[datetime, int, Callable[[], None]]] = []
-        self._numbers = count(1)
+        self._ids = count(1)
+        self._order = count(1)
+
+    @classmethod
+    def company(
+        cls, seed: int = 7, addons: int = 12, months: int = 18, now: datetime = START
+    ) -> World:
+        """Build a plausible company, the same one for the same arguments.
+
+        Args:
+            seed: seed of all that is random in it.
+            addons: how many databases it has; projects grow with them.
+            months: how far its history goes back.
+            now: where its clock stands when this returns.
+        """
+        from simulator.company import found  # noqa: PLC0415 - it is built of a World
+
+        return found(cls(now=now), seed=seed, addons=addons, months=months, now=now)
 
     @classmethod
     def fan_out(
@@ -233,12 +251,12 @@ class World:
         **fields: object,
     ) -> Item:
         """Add a backup, completed now; `fields` override or add to it, None leaves one out."""
-        name = id or f"backup-{next(self._numbers)}"
+        name = id or f"backup-{len(self.backups(project, addon)) + 1}"
         item = _present(
             **{
                 "id": name,
                 "name": _title(name),
-                "uid": self.new_id(),
+                "uid": fields.get("uid") or self.new_id(),
                 "status": "completed",
                 "createdAt": timestamp(self.now - timedelta(minutes=2)),
                 "completedAt": timestamp(self.now),
@@ -291,10 +309,10 @@ class World:
             self.restores(project, addon).append(item)
             if status == "scheduled":
                 begins = self.now + timedelta(minutes=1)
-                self.at(begins, lambda: _begin(item))
-                self.at(begins + takes, lambda: self._end(item, ends))
+                self.at(begins, partial(_moves, item, "in-progress"))
+                self.ends_at(begins + takes, item, ends)
             elif status in UNFINISHED:
-                self.at(self.now + takes, lambda: self._end(item, ends))
+                self.ends_at(self.now + takes, item, ends)
         return item
 
     def remove_restore(self, project: str, addon: str, restore: str) -> None:
@@ -321,7 +339,7 @@ class World:
 
     def new_id(self) -> str:
         """Make an id as the API has them: 24 hex digits that start with the time."""
-        return f"{int(self.now.timestamp()):08x}5eed{next(self._numbers):012x}"
+        return f"{int(self.now.timestamp()):08x}5eed{next(self._ids):012x}"
 
     # The clock --------------------------------------------------------------------------------
 
@@ -340,14 +358,17 @@ class World:
 
     def at(self, moment: datetime, happen: Callable[[], None]) -> None:
         """Call `happen` when the clock reaches `moment`."""
-        heapq.heappush(self._events, (moment, next(self._numbers), happen))
+        heapq.heappush(self._events, (moment, next(self._order), happen))
 
-    def _end(self, item: Item, status: str) -> None:
-        if item["status"] not in UNFINISHED:  # a test has decided otherwise
-            return
-        item["status"] = status
-        if status == "completed":
-            item["completedAt"] = timestamp(self.now)
+    def ends_at(self, moment: datetime, item: Item, status: str) -> None:
+        """Let a restore or backup come to its end when the clock reaches `moment`.
+
+        Nothing happens if it has another status by then than an unfinished one.
+        """
+        if status == "aborted":
+            self.at(moment - timedelta(seconds=20), partial(_moves, item, "aborting"))
+        completed = timestamp(moment) if status == "completed" else None
+        self.at(moment, partial(_moves, item, status, completed))
 
 
 class Generated(Sequence[Item]):
@@ -403,9 +424,11 @@ def _title(slug: str) -> str:
     return slug.replace("-", " ").capitalize()
 
 
-def _begin(item: Item) -> None:
-    if item["status"] == "scheduled":
-        item["status"] = "in-progress"
+def _moves(item: Item, status: str, completed_at: str | None = None) -> None:
+    if item["status"] in UNFINISHED:
+        item["status"] = status
+        if completed_at:
+            item["completedAt"] = completed_at
 
 
 def _found(lists: Mapping[K, V], key: K, what: str) -> V:
