@@ -1,0 +1,79 @@
+"""What can end a sync, each with the exit code and the one line that the user sees."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, ClassVar
+
+from singer_sdk.exceptions import ConfigValidationError
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the command, documented in docs/errors.md and stable."""
+
+    SUCCESS = 0
+    UNEXPECTED = 1
+    CONFIGURATION = 2
+    ACCESS = 3
+    QUOTA = 4
+    API = 5
+    OUTPUT = 6
+    INTERRUPTED = 130
+
+
+class TapError(Exception):
+    """An end of the sync that the user can act on: `str(error)` is one line that says how."""
+
+    exit_code: ClassVar[ExitCode]
+
+
+class ConfigurationError(TapError):
+    """A setting, a file or a state that cannot be used as it is."""
+
+    exit_code = ExitCode.CONFIGURATION
+
+
+class InvalidSettingsError(ConfigurationError, ConfigValidationError):
+    """Settings that are wrong.
+
+    Attributes:
+        errors: One line for each.
+    """
+
+    def __init__(self, lines: list[str], schema: dict[str, Any] | None) -> None:
+        """Keep the lines, and the JSON schema of the settings."""
+        ConfigValidationError.__init__(self, " ".join(lines), errors=lines, schema=schema)
+
+
+class AccessError(TapError):
+    """The API refused the token (401) or the token's permissions (403)."""
+
+    exit_code = ExitCode.ACCESS
+
+
+class QuotaExhaustedError(TapError):
+    """The account's requests are used up for longer than the settings allow to wait."""
+
+    exit_code = ExitCode.QUOTA
+
+
+class APIError(TapError):
+    """The API did not give what it documents, and trying again did not help."""
+
+    exit_code = ExitCode.API
+
+
+class NotFoundError(APIError):
+    """The API answered 404: the project or addon does not exist, or not for this token."""
+
+
+class OutputError(TapError):
+    """The messages could not be written: the loader went away or the disk is full."""
+
+    exit_code = ExitCode.OUTPUT
+
+
+class InterruptedSyncError(TapError):
+    """SIGINT or SIGTERM asked the sync to stop."""
+
+    exit_code = ExitCode.INTERRUPTED
