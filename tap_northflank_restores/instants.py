@@ -1,0 +1,32 @@
+"""Times of the API as instants: microseconds since 1970 in UTC, because texts do not compare."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import msgspec
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def instant(text: str) -> int:
+    """Return the instant of an ISO 8601 time, in microseconds since 1970-01-01T00:00Z.
+
+    The examples of the API have milliseconds and `Z`; offsets, other fractions and none are read
+    too, and a time without a zone is taken as UTC. Digits past the microsecond are rounded.
+
+    Args:
+        text: A date and time such as `2021-01-20T11:19:54.494Z`.
+
+    Raises:
+        ValueError: The text is not a date and time.
+    """
+    try:
+        moment = msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        # ISO 8601 beyond RFC 3339, such as an offset without a colon.
+        moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return (moment - _EPOCH) // _MICROSECOND
