@@ -1,0 +1,193 @@
+"""Which projects and addons to read, listed once for all streams, and how to read each addon."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from tap_northflank_restores.errors import ConfigurationError, NotFoundError
+from tap_northflank_restores.prefetch import read_ahead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tap_northflank_restores.client import Client, Item
+
+# `--test` looks at no more than this many projects and addons, however large the account.
+SAMPLE = 3
+PAGES_AHEAD = 4
+
+logger = logging.getLogger("tap-northflank-restores")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Addon:
+    """An addon to read.
+
+    Attributes:
+        project_id: The id of its project.
+        id: Its id within the project.
+    """
+
+    project_id: str
+    id: str
+
+    def __str__(self) -> str:
+        """Return it as the setting `addons` has it."""
+        return f"{self.project_id}/{self.id}"
+
+
+class VanishedError(Exception):
+    """An addon was deleted after it was listed."""
+
+
+class _Once(Generic[T]):
+    """An iterable that takes each item of an iterator once, and keeps it for the next time."""
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self._items = items
+        self._kept: list[T] = []
+
+    def __iter__(self) -> Iterator[T]:
+        at = 0
+        while True:
+            if at == len(self._kept):
+                item = next(self._items, None)
+                if item is None:
+                    return
+                self._kept.append(item)
+            yield self._kept[at]
+            at += 1
+
+
+class Account:
+    """The projects and addons of a sync."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        project_ids: Iterable[str] | None = None,
+        addons: Iterable[str] | None = None,
+        concurrency: int = 1,
+        sample: bool = False,
+        idle: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            client: Gives the pages of a list.
+            project_ids: Read these projects only, and list no others.
+            addons: Read these addons only, as `projectId/addonId`, and list nothing.
+            concurrency: How many pages are fetched at once.
+            sample: Read one page at a time of a few projects and addons only.
+            idle: Called about twice a second while a page is waited for.
+        """
+        self._client = client
+        self._project_ids = list(dict.fromkeys(project_ids or ()))
+        self._named = [_named(name) for name in dict.fromkeys(addons or ())]
+        self._workers = 1 if sample else concurrency
+        self._sample = SAMPLE if sample else None
+        self._idle = idle
+        self._projects = _Once(self._list_projects())
+        self._addons = _Once(self._list_addons())
+
+    def projects(self) -> Iterator[Item]:
+        """Yield the projects that had to be listed: none when settings name what to read."""
+        if not self._named and not self._project_ids:
+            yield from self._projects
+
+    def addons(self) -> Iterator[tuple[str, Item]]:
+        """Yield the addons that had to be listed, each with its project's id."""
+        if not self._named:
+            yield from self._addons
+
+    def to_read(self) -> list[Addon]:
+        """Return the addons to read, in the order of the listing."""
+        if self._named:
+            return self._named[: self._sample]
+        found = (Addon(project_id, item["id"]) for project_id, item in self.addons())
+        return list(islice(found, self._sample))
+
+    def read(
+        self, addons: Iterable[Addon], name: str
+    ) -> Iterator[tuple[Addon, Iterator[list[Item]]]]:
+        """Read a list of each addon, several at once.
+
+        Args:
+            addons: The addons, read in this order.
+            name: The list: `restores`, `backups`.
+
+        Yields:
+            Each addon and the pages of its list. Reading them raises `VanishedError` if the addon
+            was listed and is gone, and ConfigurationError if it was named and does not exist.
+        """
+        sources = ((addon, self.pages(addon, name)) for addon in addons)
+        yield from self._read_ahead(sources)
+
+    def pages(self, addon: Addon, name: str) -> Iterator[list[Item]]:
+        """Read a list of one addon; see `read`."""
+        path = ("projects", addon.project_id, "addons", addon.id, name)
+        try:
+            yield from self._client.pages(*path, name=name)
+        except NotFoundError as error:
+            if self._named:
+                msg = f"Setting addons names {addon}, which is not there: {error}"
+                raise ConfigurationError(msg) from error
+            logger.warning("Addon %s was deleted after it was listed; skipped.", addon)
+            raise VanishedError from error
+
+    def _list_projects(self) -> Iterator[Item]:
+        seen = set()
+        for page in self._client.pages("projects", name="projects"):
+            self._idle()
+            for item in page:
+                if item["id"] not in seen:
+                    seen.add(item["id"])
+                    yield item
+
+    def _list_addons(self) -> Iterator[tuple[str, Item]]:
+        ids = self._project_ids or [item["id"] for item in islice(self._projects, self._sample)]
+        sources = ((id_, self._pages_of_project(id_)) for id_ in ids[: self._sample])
+        for project_id, pages in self._read_ahead(sources):
+            seen = set()
+            for page in pages:
+                for item in page:
+                    # A list that shifts between two pages shows an item twice.
+                    if item["id"] not in seen:
+                        seen.add(item["id"])
+                        yield project_id, item
+
+    def _pages_of_project(self, project_id: str) -> Iterator[list[Item]]:
+        try:
+            yield from self._client.pages("projects", project_id, "addons", name="addons")
+        except NotFoundError as error:
+            if self._project_ids:
+                msg = f"Setting project_ids names {project_id}, which is not there: {error}"
+                raise ConfigurationError(msg) from error
+            logger.warning("Project %s was deleted after it was listed; skipped.", project_id)
+
+    def _read_ahead(
+        self, sources: Iterable[tuple[T, Iterator[list[Item]]]]
+    ) -> Iterator[tuple[T, Iterator[list[Item]]]]:
+        for key, pages in read_ahead(
+            sources,
+            workers=self._workers,
+            pages_ahead=PAGES_AHEAD * self._workers,
+            idle=self._idle,
+        ):
+            yield key, self._watched(pages)
+
+    def _watched(self, pages: Iterator[list[Item]]) -> Iterator[list[Item]]:
+        for page in pages:
+            self._idle()
+            yield page
+
+
+def _named(name: str) -> Addon:
+    project_id, id_ = name.split("/")
+    return Addon(project_id, id_)

@@ -1,0 +1,65 @@
+"""The command line: how each end of a run becomes one line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from typing import Any
+
+import click
+from singer_sdk import exceptions as sdk
+from typing_extensions import override
+
+from tap_northflank_restores.errors import ExitCode, InvalidSettingsError, OutputError, TapError
+
+logger = logging.getLogger("tap-northflank-restores")
+
+
+class Command(click.Command):
+    """The SDK's command, but what ends it is told in one line; the traceback is at DEBUG."""
+
+    @override
+    def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
+        logging.captureWarnings(capture=True)
+        try:
+            return super().main(*args, standalone_mode=standalone_mode, **kwargs)  # type: ignore[call-overload]
+        except Exception as error:
+            if not standalone_mode:
+                raise
+            lines, code = _explain(error)
+            for line in lines:
+                logger.error(line)  # noqa: TRY400 - the traceback is at DEBUG
+            logger.debug("Traceback of the error above", exc_info=error)
+            if isinstance(error, OutputError):
+                # Nobody reads any more: keep the interpreter's last flush from failing too.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(code)
+
+
+def of(command: click.Command) -> Command:
+    """Return the SDK's command with this module's way to end."""
+    return Command(
+        name=command.name,
+        callback=command.callback,
+        params=command.params,
+        help=command.help,
+        context_settings=command.context_settings,
+    )
+
+
+def _explain(error: Exception) -> tuple[list[str], ExitCode]:
+    if isinstance(error, InvalidSettingsError):
+        return error.errors, ExitCode.CONFIGURATION
+    if isinstance(error, TapError):
+        return [str(error)], error.exit_code
+    if isinstance(error, (sdk.ConfigurationError, sdk.MappingError, sdk.DiscoveryError)):
+        return [f"The settings or the catalog cannot be used: {error}"], ExitCode.CONFIGURATION
+    if isinstance(error, json.JSONDecodeError):
+        return [f"The file of --state or --catalog is not JSON: {error}"], ExitCode.CONFIGURATION
+    line = (
+        f"Unexpected {type(error).__name__}: {error}. This is a bug of the tap: run again with "
+        "LOGLEVEL=DEBUG and report the traceback. What the loader confirmed is not lost."
+    )
+    return [line], ExitCode.UNEXPECTED

@@ -1,0 +1,60 @@
+"""Singer messages to standard output, flushed when they matter and not after each record."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
+from singer_sdk.singerlib.messages import Message, RecordMessage
+from typing_extensions import override
+
+from tap_northflank_restores.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class MessageWriter(MsgSpecWriter):
+    """Writes messages; a page of records is one write.
+
+    The SDK's writers flush each record, which costs more than the record. Here SCHEMA, STATE and
+    BATCH flush, and so does each page: the loader never waits for what has been read.
+    """
+
+    @override
+    def write_message(self, message: Message) -> None:
+        _write(self.format_message(message), flush=not isinstance(message, RecordMessage))
+
+    def write_records(self, stream: str, records: Sequence[dict[str, Any]]) -> None:
+        """Write a RECORD message for each record.
+
+        Args:
+            stream: The stream's name.
+            records: The records, ready for JSON.
+
+        Raises:
+            OutputError: They could not be written.
+        """
+        now = datetime.now(timezone.utc)
+        lines = encoder.encode_lines(
+            [
+                {"type": "RECORD", "stream": stream, "record": record, "time_extracted": now}
+                for record in records
+            ]
+        )
+        _write(lines, flush=True)
+
+
+def _write(data: bytes | bytearray, *, flush: bool) -> None:
+    try:
+        sys.stdout.buffer.write(data)
+        if flush:
+            sys.stdout.buffer.flush()
+    except OSError as error:
+        msg = (
+            f"The messages could not be written ({error.strerror}): the loader ended or the disk "
+            "is full. See the loader's log; what it confirmed is not read again."
+        )
+        raise OutputError(msg) from error

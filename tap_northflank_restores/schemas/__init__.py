@@ -1,0 +1,1 @@
+"""JSON schemas of the records, one file a stream."""

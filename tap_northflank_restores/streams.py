@@ -1,0 +1,333 @@
+"""The streams: projects, addons, backups and restores."""
+
+from __future__ import annotations
+
+import logging
+import time
+from importlib import resources
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import SchemaDirectory, StreamSchema
+from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
+from typing_extensions import override
+
+from tap_northflank_restores import schemas
+from tap_northflank_restores.account import Addon, VanishedError
+from tap_northflank_restores.bookmark import (
+    REPLICATION_KEY,
+    Bookmark,
+    Reading,
+    UnreadableBookmarkError,
+    UnreadableTimeError,
+)
+from tap_northflank_restores.errors import APIError, ConfigurationError
+from tap_northflank_restores.instants import instant
+from tap_northflank_restores.sdk import PagedStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from singer_sdk.helpers.types import Record
+    from singer_sdk.singerlib import Catalog
+
+    from tap_northflank_restores.client import Item
+    from tap_northflank_restores.tap import TapNorthflankRestores
+
+SCHEMAS = SchemaDirectory(resources.files(schemas))
+
+# STATE goes out at most this often, in seconds, and then only if a good part of it is new …
+STATE_INTERVAL = 10.0
+STATE_PART = 10
+# … or if it is this old, so that its volume stays a small multiple of the final state.
+STATE_AGE = 300.0
+RECORDS_A_WRITE = 1000
+
+
+class NorthflankStream(PagedStream):
+    """A list of the API as a stream."""
+
+    schema = StreamSchema(SCHEMAS)
+
+    @property
+    def tap(self) -> TapNorthflankRestores:
+        """The tap that this stream belongs to."""
+        return self._tap  # type: ignore[return-value]
+
+    @override
+    def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
+        # What ends a sync is told once, in one line, by the command.
+        if message.startswith("An unhandled error occurred"):
+            level = logging.DEBUG
+        super().log(message, *args, level=level, **kwargs)
+
+    def shaper(self, **ids: str) -> Callable[[Item], Record]:
+        """Return what makes a record of an item of the API.
+
+        Each selected property of the schema is in the record, null if the API leaves it out;
+        what the schema does not know is left out.
+
+        Args:
+            ids: What the path says and the item does not: `projectId`, `addonId`.
+        """
+        constants: Record = {"teamId": self.config.get("team_id"), **ids}
+        names = [name for name in self.schema["properties"] if self.mask["properties", name]]
+        constants = {name: value for name, value in constants.items() if name in names}
+        fields = [name for name in names if name not in constants]
+        return lambda item: {**constants, **{name: item.get(name) for name in fields}}
+
+
+class ProjectsStream(NorthflankStream):
+    """The projects that the token may see."""
+
+    name = "projects"
+    primary_keys: ClassVar = ["id"]
+
+    @override
+    def get_pages(self) -> Iterator[list[Record]]:
+        shape = self.shaper()
+        yield from _chunks(shape(item) for item in self.tap.account.projects())
+
+
+class AddonsStream(NorthflankStream):
+    """The databases and other addons of each project."""
+
+    name = "addons"
+    primary_keys: ClassVar = ["projectId", "id"]
+
+    @override
+    def get_pages(self) -> Iterator[list[Record]]:
+        for project_id, addons in groupby(self.tap.account.addons(), itemgetter(0)):
+            shape = self.shaper(projectId=project_id)
+            yield from _chunks(shape(item) for _, item in addons)
+
+
+class AddonListStream(NorthflankStream):
+    """A list that each addon has, read in full; its name is the last part of its path."""
+
+    primary_keys: ClassVar = ["projectId", "addonId", "id"]
+
+    @override
+    def get_pages(self) -> Iterator[list[Record]]:
+        account = self.tap.account
+        for addon, pages in account.read(account.to_read(), self.name):
+            shape = self.shaper(projectId=addon.project_id, addonId=addon.id)
+            try:
+                for page in pages:
+                    yield [shape(item) for item in page]
+            except VanishedError:
+                continue
+
+
+class BackupsStream(AddonListStream):
+    """The backups of each addon; deselected by default, as it doubles the requests."""
+
+    name = "backups"
+    selected_by_default = False
+
+
+class RestoresStream(NorthflankStream):
+    """The restores of each addon: exactly what is new or changed, see `bookmark.py`."""
+
+    name = "restores"
+    primary_keys: ClassVar = ["projectId", "addonId", "id"]
+    replication_key = REPLICATION_KEY
+
+    def __init__(self, tap: TapNorthflankRestores) -> None:
+        """Start with nothing to keep."""
+        super().__init__(tap)
+        self._partitions: dict[Addon, dict[str, Any]] = {}
+        self._finished: list[tuple[Addon, Bookmark]] = []
+        self._changed = 0
+        self._state_written = time.monotonic()
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        super().apply_catalog(catalog)
+        if self.replication_key not in {None, REPLICATION_KEY}:
+            raise ConfigurationError(
+                f"The catalog sets the replication-key of restores to {self.replication_key}: "
+                f"it takes {REPLICATION_KEY}, or the replication-method FULL_TABLE."
+            )
+
+    @override
+    def get_pages(self) -> Iterator[list[Record]]:
+        account, progress = self.tap.account, self.tap.progress
+        self._partitions = {
+            _addon(partition): partition for partition in self.stream_state.get("partitions", [])
+        }
+        addons = account.to_read()
+        progress.addons = len(addons)
+        try:
+            for addon, pages in account.read(addons, self.name):
+                try:
+                    for page in self._read_addon(addon, pages):
+                        progress.sent += len(page)
+                        yield page
+                except VanishedError:
+                    pass
+                progress.done += 1
+                self._keep_state_in_time()
+            # Each addon that has restores has a bookmark of its own now.
+            self.stream_state.pop("replication_key", None)
+            self.stream_state.pop("replication_key_value", None)
+        finally:
+            if not self.writes_batches:
+                self.keep_state()
+                self.write_state()
+
+    def _read_addon(self, addon: Addon, pages: Iterable[list[Item]]) -> Iterator[list[Record]]:
+        incremental = self.replication_method == REPLICATION_INCREMENTAL
+        before = self._bookmark(addon) if incremental else Bookmark()
+        start_date = self.config.get("start_date")
+        start = instant(start_date) if start_date else None
+        shape = self.shaper(projectId=addon.project_id, addonId=addon.id)
+
+        reading = Reading(before, start=start, everything=not incremental)
+        yield from self._take(reading, addon, pages, shape)
+        if not reading.proven:
+            self.logger.info(
+                "%s: %d restores held back as delivered before, where the state knows %s; sending "
+                "again what differs.",
+                addon,
+                reading.held_back,
+                before.completed,
+            )
+            if reading.must_read_again:
+                reading = Reading(before, start=start, everything=True)
+                again = self.tap.account.pages(addon, self.name)
+                yield from self._take(reading, addon, again, shape)
+            else:
+                yield from _chunks(shape(restore) for restore in reading.finish())
+        if incremental:
+            self._finished.append((addon, reading.delivered))
+
+    def _take(
+        self,
+        reading: Reading,
+        addon: Addon,
+        pages: Iterable[list[Item]],
+        shape: Callable[[Item], Record],
+    ) -> Iterator[list[Record]]:
+        for page in pages:
+            self.tap.progress.read += len(page)
+            try:
+                new = reading.take(page)
+            except UnreadableTimeError as error:
+                msg = f"{addon}: {error}. It cannot be placed; report it to Northflank."
+                raise APIError(msg) from error
+            if new:
+                yield [shape(restore) for restore in new]
+
+    def _bookmark(self, addon: Addon) -> Bookmark:
+        if (partition := self._partitions.get(addon)) is not None:
+            return Bookmark.from_state(partition)
+        # A bookmark for the stream as a whole, as other tools write it, serves until each addon
+        # has its own.
+        return Bookmark.from_state(self.stream_state)
+
+    @override
+    def keep_state(self) -> None:
+        for addon, bookmark in self._finished:
+            partition = self._partitions.get(addon)
+            if partition is None:
+                if not bookmark.completed and not bookmark.pending:
+                    continue  # Nothing was delivered, and without state nothing is held back.
+                partition = {"context": {"projectId": addon.project_id, "addonId": addon.id}}
+                self.stream_state.setdefault("partitions", []).append(partition)
+                self._partitions[addon] = partition
+            state = {"context": partition["context"], **bookmark.to_state()}
+            if state != partition:
+                partition.clear()
+                partition.update(state)
+                self._changed += 1
+        self._finished.clear()
+
+    def _keep_state_in_time(self) -> None:
+        if self.writes_batches:
+            return  # An addon's last records may wait for their batch: `keep_state` follows it.
+        self.keep_state()
+        age = time.monotonic() - self._state_written
+        if self._changed and (
+            age >= STATE_AGE
+            or (age >= STATE_INTERVAL and self._changed * STATE_PART >= len(self._partitions))
+        ):
+            self.write_state()
+            self._changed = 0
+            self._state_written = time.monotonic()
+
+    @override
+    def log_sync_costs(self) -> None:
+        if self.selected:
+            self.tap.progress.summarise()
+
+
+def check_state(state: dict[str, Any]) -> None:
+    """Check the bookmarks of the restores stream.
+
+    Args:
+        state: The tap's state: `{"bookmarks": {stream: {…}}}`.
+
+    Raises:
+        ConfigurationError: One cannot be read; the text says which, and what to do.
+    """
+    if state and "bookmarks" not in state:
+        raise ConfigurationError(
+            'The state is not a Singer state: it takes {"bookmarks": {…}}. Give the state that the '
+            "last run wrote, or none to send everything again."
+        )
+    bookmarks = state.get("bookmarks", {})
+    if not isinstance(bookmarks, dict) or not all(
+        isinstance(bookmark, dict) for bookmark in bookmarks.values()
+    ):
+        raise ConfigurationError(
+            "The state's bookmarks are not an object of objects by stream. Give the state that "
+            "the last run wrote, or none to send everything again."
+        )
+    bookmark = bookmarks.get(RestoresStream.name, {})
+    _check_bookmark(bookmark, "the stream")
+    partitions = bookmark.get("partitions", [])
+    if not isinstance(partitions, list):
+        raise ConfigurationError(_unreadable("its partitions", "they are not a list"))
+    seen = set()
+    for partition in partitions:
+        try:
+            addon = _addon(partition)
+        except (KeyError, TypeError) as error:
+            reason = "its context has no projectId and addonId"
+            raise ConfigurationError(_unreadable(f"the partition {partition}", reason)) from error
+        if addon in seen:
+            raise ConfigurationError(_unreadable(f"the partition {addon}", "it is there twice"))
+        seen.add(addon)
+        _check_bookmark(partition, f"the partition {addon}")
+
+
+def _check_bookmark(bookmark: dict[str, Any], whose: str) -> None:
+    try:
+        Bookmark.from_state(bookmark)
+    except UnreadableBookmarkError as error:
+        raise ConfigurationError(_unreadable(whose, str(error))) from error
+
+
+def _unreadable(what: str, reason: str) -> str:
+    return (
+        f"The state of restores cannot be read: {what} is at fault: {reason}. Mend or remove it: "
+        "what it stood for is sent again, nothing is lost."
+    )
+
+
+def _addon(partition: dict[str, Any]) -> Addon:
+    context = partition["context"]
+    return Addon(context["projectId"], context["addonId"])
+
+
+def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+    chunk: list[Record] = []
+    for record in records:
+        chunk.append(record)
+        if len(chunk) == RECORDS_A_WRITE:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

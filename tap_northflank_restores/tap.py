@@ -1,0 +1,204 @@
+"""The tap: which streams there are, what they share, and how it starts and ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from functools import cached_property
+from pathlib import PurePath
+from types import NoneType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Stream, Tap
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.helpers.capabilities import (
+    PluginCapabilities,
+    TapCapabilities,
+)
+from typing_extensions import override
+
+from tap_northflank_restores import command, settings, streams
+from tap_northflank_restores.account import Account
+from tap_northflank_restores.client import Client
+from tap_northflank_restores.errors import (
+    ConfigurationError,
+    ExitCode,
+    InterruptedSyncError,
+    InvalidSettingsError,
+)
+from tap_northflank_restores.messages import MessageWriter
+from tap_northflank_restores.progress import Progress
+from tap_northflank_restores.quota import Quota
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    import click
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+# After SIGINT or SIGTERM: how long a write that the loader does not take may hold the end, in s.
+GRACE = 5.0
+
+logger = logging.getLogger("tap-northflank-restores")
+
+
+class TapNorthflankRestores(Tap):
+    """Singer tap for the restore history of Northflank databases."""
+
+    name = "tap-northflank-restores"
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
+    message_writer_class = MessageWriter
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.BATCH,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    def __init__(
+        self,
+        *,
+        state: Any = None,  # noqa: ANN401 - as the SDK, and checked here
+        parse_env_config: bool = False,
+        validate_config: bool = True,
+        **kwargs: Any,  # noqa: ANN401 - as the SDK
+    ) -> None:
+        """Check the settings and the state; nothing is sent before they are right.
+
+        Args:
+            state: The state, a dictionary or the path of a file.
+            parse_env_config: Whether to take settings from the environment too.
+            validate_config: Whether to refuse wrong settings.
+            kwargs: As the SDK's.
+
+        Raises:
+            InvalidSettingsError: A setting is wrong.
+            ConfigurationError: The state cannot be used.
+        """
+        self._stop = threading.Event()
+        if not isinstance(state, (dict, str, PurePath, NoneType)):
+            msg = "The state is not a JSON object. Give the one that the last run wrote, or none."
+            raise ConfigurationError(msg)
+        if parse_env_config:
+            settings.check_environment()
+        try:
+            super().__init__(
+                state=state,
+                parse_env_config=parse_env_config,
+                validate_config=validate_config,
+                **kwargs,
+            )
+        except ConfigValidationError as error:
+            lines = settings.problems(self.config) or error.errors
+            raise InvalidSettingsError(lines, error.schema) from error
+        if validate_config:
+            if lines := settings.problems(self.config):
+                raise InvalidSettingsError(lines, self.config_jsonschema)
+            settings.warn_unknown(self.config, self.config_jsonschema["properties"])
+
+    @override
+    def discover_streams(self) -> list[Stream]:
+        return [
+            streams.AddonsStream(self),
+            streams.BackupsStream(self),
+            streams.ProjectsStream(self),
+            streams.RestoresStream(self),
+        ]
+
+    @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        streams.check_state(state)
+        super().load_state(state)
+
+    @cached_property
+    def quota(self) -> Quota:
+        """The request budget that all streams share."""
+        return Quota(
+            reserve=self.config["rate_limit_reserve"],
+            max_wait=self.config["rate_limit_max_wait"],
+            on_wait=self._log_wait,
+        )
+
+    @cached_property
+    def account(self) -> Account:
+        """The account's projects and addons, listed once for all streams."""
+        config = self.config
+        concurrency = int(config["concurrency"])
+        client = Client(
+            api_url=config["api_url"],
+            token=config["api_token"],
+            quota=self.quota,
+            team_id=config.get("team_id"),
+            page_size=int(config["page_size"]),
+            concurrency=concurrency,
+            request_timeout=config["request_timeout"],
+            user_agent=config.get("user_agent") or f"{self.name}/{self.plugin_version}",
+        )
+        return Account(
+            client,
+            project_ids=config.get("project_ids"),
+            addons=config.get("addons"),
+            concurrency=concurrency,
+            sample=any(
+                isinstance(stream, streams.NorthflankStream) and stream.is_sample
+                for stream in self.streams.values()
+            ),
+            idle=self.idle,
+        )
+
+    @cached_property
+    def progress(self) -> Progress:
+        """How far the sync is."""
+        return Progress(self.quota)
+
+    def idle(self) -> None:
+        """Do what is due between two pages.
+
+        Raises:
+            InterruptedSyncError: SIGINT or SIGTERM came.
+        """
+        if self._stop.is_set():
+            msg = "Interrupted; the state is written, and the next run goes on from there."
+            raise InterruptedSyncError(msg)
+        self.progress.tick()
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        # The SDK would write the state here and now, perhaps into the middle of a record, and exit
+        # with 0. The sync ends itself between two pages; a second signal ends it at once.
+        if self._stop.is_set():
+            os._exit(ExitCode.INTERRUPTED)
+        self._stop.set()
+        # Not in this frame, which may be inside the quota's lock.
+        threading.Thread(target=self.quota.stop, daemon=True).start()
+        last_resort = threading.Timer(GRACE, os._exit, [ExitCode.INTERRUPTED])
+        last_resort.daemon = True
+        last_resort.start()
+
+    def _log_wait(self, seconds: float, left: int | None) -> None:
+        reserve = self.config["rate_limit_reserve"]
+        logger.info(
+            "Quota: %s requests left in this window%s; waiting %.0f s for its reset.",
+            "no" if left is None else left,
+            f", {reserve} of them reserved for others" if reserve else "",
+            seconds,
+        )
+
+    @classmethod
+    @override
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        try:
+            return super().cb_config(ctx, param, value)
+        except (OSError, ValueError, TypeError) as error:
+            msg = f"--config {' '.join(value)} cannot be read: {error}. It takes a JSON object."
+            raise ConfigurationError(msg) from error
+
+    @classmethod
+    @override
+    def get_singer_command(cls) -> click.Command:
+        return command.of(super().get_singer_command())
