@@ -85,7 +85,7 @@ class PagedStream(Stream):
         return (
             len(self.stream_maps) != 1
             or type(self.stream_maps[0]) is not SameRecordTransform
-            or self.stream_maps[0].flattening_options is not None
+            or self.stream_maps[0].flattening_enabled
             or any(len(path) > 2 and not selected for path, selected in self.mask.items())  # noqa: PLR2004
         )
 
