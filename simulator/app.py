@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
+from functools import lru_cache
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
-from urllib.parse import parse_qsl, unquote
+from typing import TYPE_CHECKING, NamedTuple, cast
+from urllib.parse import parse_qsl, unquote, urlencode
 
 import msgspec
 
@@ -18,7 +19,7 @@ from simulator.request_log import Request, RequestLog
 from simulator.world import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -81,6 +82,8 @@ class Api:
         self.faults: list[Fault] = []
         self.before_response: Callable[[Request, World], object] | None = None
         self.log = RequestLog()
+        self.failures: list[Exception] = []
+        """What went wrong in the simulator itself, or in `before_response`."""
         self._quota = Quota()
         self._listings = count(1)
         self._errors = count(1)
@@ -93,7 +96,7 @@ class Api:
             method=scope["method"],
             path=path,
             query=dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True)),
-            headers={k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]},
+            headers=_decoded(tuple(scope["headers"])),
             page_of=target and target.kind,
         )
         self.log.arrived(request)
@@ -109,6 +112,9 @@ class Api:
             else:
                 request.status = answer.status
                 await _send(send, answer)
+        except Exception as error:
+            self.failures.append(error)
+            raise
         finally:
             self.log.left(request)
 
@@ -155,9 +161,7 @@ class Api:
             if self.before_response:
                 self.before_response(request, self.world)
             try:
-                at = place(request.query, 0)
-                if at.sent is None:
-                    at = place(request.query, next(self._listings))
+                at = place(request.query, next(self._listings))
                 items = self._visible(target)
                 answer = page(items, at, target.kind, self.behaviour)
             except NotFoundError as error:
@@ -184,7 +188,7 @@ class Api:
     def _reaches(self, project: str) -> bool:
         return self.behaviour.token_projects is None or project in self.behaviour.token_projects
 
-    def _visible(self, target: Target) -> Any:  # noqa: ANN401 - a sequence or a lazy one
+    def _visible(self, target: Target) -> Sequence[Item]:
         items = self.world.listed(target.kind, target.project, target.addon, target.backup)
         if target.kind == "projects" and self.behaviour.token_projects is not None:
             return [item for item in items if self._reaches(item["id"])]
@@ -209,6 +213,12 @@ def _target(path: str) -> Target | None:
     team, project, addons, addon, name, backup = (part and unquote(part) for part in match.groups())
     kind = name or ("backup-restores" if backup else "addons" if addons else "projects")
     return Target(cast("ListKind", kind), team, project or "", addon or "", backup or "")
+
+
+@lru_cache(maxsize=64)
+def _decoded(headers: tuple[tuple[bytes, bytes], ...]) -> Mapping[str, str]:
+    # One object for all requests with the same headers: the log keeps them all.
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
 def _json(status: int, body: object, headers: dict[str, str]) -> Answer:
@@ -236,8 +246,8 @@ def _instead(  # noqa: PLR0911 - a table of answers
             200, b'{"data": {"restores": [{"id": "66', {"content-type": "application/json"}
         )
     if fault.kind == "redirect":
-        query = "&".join(f"{k}={v}" for k, v in request.query.items())
-        where = fault.to.replace("{path}", f"{request.path}?{query}".rstrip("?"))
+        path = f"{request.path}?{urlencode(request.query)}".rstrip("?")
+        where = fault.to.replace("{path}", path)
         return Answer(fault.status or 302, b"", {"location": where, **fault.headers})
     return None
 

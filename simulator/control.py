@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -24,8 +25,10 @@ def control(api: Api) -> Starlette:
     """Return the application for the paths under `/_simulator`."""
 
     async def advance(request: Request) -> JSONResponse:
-        steps = await request.json()
-        api.world.advance(**{name: float(value) for name, value in steps.items()})
+        try:
+            api.world.advance(**msgspec.json.decode(await request.body(), type=dict[str, float]))
+        except (TypeError, msgspec.MsgspecError):
+            return JSONResponse({"error": 'Takes {"days": …, "hours": …, "seconds": …}'}, 400)
         return JSONResponse({"now": timestamp(api.world.now)})
 
     async def world(_: Request) -> JSONResponse:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simulator.world import ListKind
 
 
@@ -19,7 +21,7 @@ class Request:
     path: str
     """As it was sent, still percent-encoded."""
     query: dict[str, str]
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     """Names in lower case."""
     page_of: ListKind | None
     """The list that this is a page of; None for other paths."""

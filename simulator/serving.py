@@ -122,6 +122,7 @@ def serve(
     Raises:
         OSError: if the port is taken.
         RuntimeError: if the server does not start within ten seconds.
+        Exception: what the simulator or a `before_response` failed with, when the block is left.
     """
     api = Api(world, behaviour, token)
     beside = control(api)
@@ -155,6 +156,8 @@ def serve(
         server.force_exit = True
         thread.join()
         listener.close()
+    if api.failures:
+        raise api.failures[0]
 
 
 def _wait(server: uvicorn.Server, thread: threading.Thread) -> None:
