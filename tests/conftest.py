@@ -1,0 +1,50 @@
+"""What all tests share: one simulator, and a machine without settings of its own."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simulator import Behaviour, World, serve
+from tests.support import wait_for_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simulator import Server
+
+FOREIGN = ("TAP_NORTHFLANK_RESTORES_", "SINGER_SDK_LOG_CONFIG", "LOGLEVEL", "NETRC")
+
+
+@pytest.fixture(scope="session")
+def _shared_server() -> Iterator[Server]:
+    with serve(World()) as server:
+        yield server
+
+
+@pytest.fixture
+def server(_shared_server: Server) -> Server:
+    """A simulator with an empty world and nothing odd; for a rate limit, start one of its own."""
+    wait_for_threads()
+    _shared_server.world = World()
+    _shared_server.behaviour = Behaviour()
+    _shared_server.faults = []
+    _shared_server.before_response = None
+    _shared_server.clear_requests()
+    return _shared_server
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no setting, proxy or certificate of this machine reach the tap."""
+    for name in list(os.environ):
+        if name.startswith(FOREIGN) or name.upper().endswith(("_PROXY", "_CA_BUNDLE")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tries follow each other at once; how long they wait has a test of its own."""
+    monkeypatch.setattr("backoff.full_jitter", lambda _seconds: 0)
