@@ -1,0 +1,30 @@
+{# The instant that the marts are computed for: the variable `as_of`, else the start of this run.
+   One instant for all models of a run, so that they agree. #}
+{% macro as_of() -%}
+    cast('{{ as_of_text() }}' as {{ timestamp_utc() }})
+{%- endmacro %}
+
+{% macro as_of_text() -%}
+    {%- set given = var('as_of') | string | trim -%}
+    {%- if not given -%}
+        {{ return(run_started_at.isoformat()) }}
+    {%- endif -%}
+    {%- set pattern = '^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?$' -%}
+    {%- if not modules.re.match(pattern, given) -%}
+        {{ exceptions.raise_compiler_error(
+            "The variable as_of is '" ~ given ~ "'; it takes an ISO 8601 time such as "
+            ~ "2026-07-01 or 2026-07-01T12:30:00Z"
+        ) }}
+    {%- endif -%}
+    {%- if modules.re.search('(Z|[+-]\d\d:\d\d)$', given) and given | length > 10 -%}
+        {{ return(given) }}
+    {%- endif -%}
+    {{ return(given ~ (':00' if given | length == 16 else '' if given | length > 10
+                       else ' 00:00:00') ~ '+00:00') }}
+{%- endmacro %}
+
+{# The instant a number of days before `as_of`. Counted in hours: a day is 24 of them, also where
+   the session's time zone changes its clocks. #}
+{% macro days_ago(days) -%}
+    {{ dbt.dateadd('hour', (days | int) * -24, as_of()) }}
+{%- endmacro %}

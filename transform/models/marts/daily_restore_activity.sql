@@ -1,0 +1,24 @@
+-- One row a day (UTC) and project with at least one attempt.
+with attempts as (
+    select * from {{ ref('restore_attempts') }}
+    where counted_at <= {{ as_of() }}
+)
+
+select
+    cast(counted_on as {{ dbt.type_string() }}) || '/' || project_id as activity_key,
+    counted_on as day,
+    max(team_id) as team_id,
+    project_id,
+    max(project_name) as project_name,
+    count(*) as attempts,
+    sum(case when outcome = 'succeeded' then 1 else 0 end) as successes,
+    sum(case when outcome = 'failed' then 1 else 0 end) as failures,
+    sum(case when outcome = 'aborted' then 1 else 0 end) as aborted,
+    sum(case when outcome = 'running' then 1 else 0 end) as running,
+    sum(case when outcome = 'unknown' then 1 else 0 end) as unknown,
+    {%- set measured = "case when outcome = 'succeeded' then duration_minutes end" %}
+    {{ percentile(0.5, measured) }} as median_minutes,
+    {{ percentile(0.95, measured) }} as p95_minutes,
+    max({{ measured }}) as longest_minutes
+from attempts
+group by counted_on, project_id

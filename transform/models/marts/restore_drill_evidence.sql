@@ -1,0 +1,169 @@
+-- One row an addon and quarter: was it restored, when, from which backup, in what time.
+with recursive addons as (
+    select * from {{ ref('addon_recoverability') }}
+),
+
+attempts as (
+    select
+        *,
+        cast({{ dbt.date_trunc('quarter', 'cast(counted_on as timestamp)') }} as date)
+            as quarter_start,
+        row_number() over (
+            partition by
+                addon_key,
+                outcome,
+                {{ dbt.date_trunc('quarter', 'cast(counted_on as timestamp)') }}
+            order by counted_at desc, restore_id desc
+        ) as nth_of_outcome
+    from {{ ref('restore_attempts') }}
+    where counted_at <= {{ as_of() }}
+),
+
+-- From the first sign of an addon (a restore, a backup) to the last (a restore, a listing).
+signs as (
+    select
+        addon_key,
+        counted_at as seen_at
+    from attempts
+    union all
+    select
+        addon_key,
+        created_at as seen_at
+    from {{ ref('stg_backups') }}
+    where created_at <= {{ as_of() }}
+    union all
+    select
+        addon_key,
+        case
+            when is_current or last_seen_at is null or last_seen_at > as_of then as_of
+            else last_seen_at
+        end as seen_at
+    from addons
+),
+
+spans as (
+    select
+        addon_key,
+        cast(
+            {{ dbt.date_trunc('quarter', 'cast(' ~ utc_date('min(seen_at)') ~ ' as timestamp)') }}
+            as date
+        ) as first_quarter,
+        cast(
+            {{ dbt.date_trunc('quarter', 'cast(' ~ utc_date('max(seen_at)') ~ ' as timestamp)') }}
+            as date
+        ) as last_quarter
+    from signs
+    group by addon_key
+),
+
+quarters as (
+    select
+        min(first_quarter) as quarter_start,
+        max(last_quarter) as last_quarter
+    from spans
+    having count(*) > 0
+    union all
+    select
+        cast({{ dbt.dateadd('month', 3, 'quarter_start') }} as date) as quarter_start,
+        last_quarter
+    from quarters
+    where quarter_start < last_quarter
+),
+
+counts as (
+    select
+        addon_key,
+        quarter_start,
+        count(*) as attempts,
+        sum(case when outcome = 'succeeded' then 1 else 0 end) as successes,
+        sum(case when outcome = 'failed' then 1 else 0 end) as failures
+    from attempts
+    group by addon_key, quarter_start
+),
+
+proofs as (
+    select * from attempts
+    where outcome = 'succeeded' and nth_of_outcome = 1
+),
+
+evidence as (
+    select
+        addons.addon_key,
+        addons.team_id,
+        addons.project_id,
+        addons.project_name,
+        addons.addon_id,
+        addons.addon_name,
+        addons.database_type,
+        addons.is_current,
+        cast(cast(extract(year from quarters.quarter_start) as integer) as {{ dbt.type_string() }})
+        || '-Q'
+        || cast(
+            cast(extract(quarter from quarters.quarter_start) as integer)
+            as {{ dbt.type_string() }}
+        ) as quarter,
+        quarters.quarter_start,
+        {{ utc_date(as_of()) }}
+        >= cast({{ dbt.dateadd('month', 3, 'quarters.quarter_start') }} as date) as is_over,
+        proofs.restore_key is not null as tested,
+        proofs.counted_at as tested_at,
+        proofs.restore_id,
+        proofs.backup_id,
+        proofs.backup_name,
+        proofs.started_at,
+        proofs.ended_at,
+        proofs.duration_minutes,
+        addons.target_minutes,
+        proofs.within_target,
+        coalesce(counts.attempts, 0) as attempts,
+        coalesce(counts.successes, 0) as successes,
+        coalesce(counts.failures, 0) as failures
+    from addons
+    inner join spans on addons.addon_key = spans.addon_key
+    inner join quarters
+        on quarters.quarter_start between spans.first_quarter and spans.last_quarter
+    left join counts
+        on
+            addons.addon_key = counts.addon_key
+            and quarters.quarter_start = counts.quarter_start
+    left join proofs
+        on
+            addons.addon_key = proofs.addon_key
+            and quarters.quarter_start = proofs.quarter_start
+)
+
+select
+    addon_key || '/' || quarter as evidence_key,
+    addon_key,
+    team_id,
+    project_id,
+    project_name,
+    addon_id,
+    addon_name,
+    database_type,
+    is_current,
+    quarter,
+    quarter_start,
+    is_over,
+    tested,
+    case
+        when within_target then 'within target'
+        when not within_target then 'over target'
+        when tested then 'time not known'
+        when failures > 0 then 'only failures'
+        when is_over then 'not tested'
+        else 'not yet'
+    end as evidence,
+    tested_at,
+    restore_id,
+    backup_id,
+    backup_name,
+    started_at,
+    ended_at,
+    duration_minutes,
+    target_minutes,
+    within_target,
+    attempts,
+    successes,
+    failures
+from evidence

@@ -1,0 +1,15 @@
+-- Projects as the tap listed them.
+with loaded as (
+    {{ loaded(source('northflank', 'projects'), {
+        'teamId': 'text', 'id': 'text', 'name': 'text', '_sdc_deleted_at': 'instant',
+        '_sdc_batched_at': 'instant',
+    }) }}
+)
+
+select
+    "teamId" as team_id,
+    "id" as project_id,
+    "name" as project_name,
+    "_sdc_deleted_at" as deleted_at,
+    "_sdc_batched_at" as loaded_at
+from loaded
