@@ -1,0 +1,69 @@
+"""Runs Meltano on this checkout's meltano.yml, apart from the user's own settings and state."""
+
+from __future__ import annotations
+
+import os
+import re
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from demo.account import ROOT
+from demo.process import child
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OURS = re.compile(r"TAP_NORTHFLANK_RESTORES_|TARGET_|MELTANO_|PG")
+"""Names of variables by which the user's environment would change what runs."""
+
+NOTEWORTHY = re.compile(r"\[(?:error|critical) +\] (?:tap|target)-\S+\s+(?P<text>\S.*)")
+"""A line of the log in which the tap or the loader says what went wrong."""
+
+
+class PipelineError(Exception):
+    """Meltano failed; the message is one line that says why, as far as it is known."""
+
+
+class Pipeline:
+    """Meltano with settings, state and log of its own."""
+
+    def __init__(
+        self, home: Path, settings: Mapping[str, str], *, plugins: Path | None = None
+    ) -> None:
+        """Prepare; nothing runs yet.
+
+        Args:
+            home: folder for the state and the log.
+            settings: environment variables with the settings of tap and loader.
+            plugins: folder to install them in; without it the `.meltano` that the user's runs have.
+        """
+        self.log = home / "meltano.log"
+        self.env = {name: value for name, value in os.environ.items() if not OURS.match(name)}
+        self.env["MELTANO_DATABASE_URI"] = f"sqlite:///{home / 'meltano.db'}"
+        if plugins:
+            self.env["MELTANO_SYS_DIR_ROOT"] = str(plugins)
+        for name in ("no_proxy", "NO_PROXY"):
+            self.env[name] = f"{self.env.get(name, '')},127.0.0.1".lstrip(",")
+        self.env.update(settings)
+
+    def meltano(self, *arguments: str) -> None:
+        """Run Meltano with arguments such as `"run", "sync"`; its output goes to the log.
+
+        Raises:
+            PipelineError: it failed.
+        """
+        meltano = str(Path(sysconfig.get_path("scripts")) / "meltano")
+        # The user's .env file is left out.
+        options = [f"--env-file={os.devnull}", "--log-format=uncolored"]
+        start = self.log.stat().st_size if self.log.exists() else 0
+        command = [meltano, *options, *arguments]
+        with child(command, cwd=ROOT, log=self.log, env=self.env) as process:
+            code = process.wait()
+        if code:
+            with self.log.open(errors="replace") as log:
+                log.seek(start)
+                said = NOTEWORTHY.findall(log.read())
+            why = f": {said[-1]}" if said else ""
+            msg = f"meltano {' '.join(arguments)} failed{why}; its log is {self.log}"
+            raise PipelineError(msg)

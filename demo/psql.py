@@ -1,0 +1,34 @@
+"""`./dev psql`: PostgreSQL's own client on what the demo loaded."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+from demo.__main__ import DATA, DATABASE
+from demo.postgres import PostgresError, postgres, program
+from demo.process import Stopped, stop_on_signals
+
+
+def main() -> int:
+    """Start the server, run psql with the arguments given to us, and stop the server."""
+    if not DATA.exists():
+        sys.exit("There is nothing to look at yet: run ./dev demo first.")
+    stop_on_signals()
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is for psql: it ends a query.
+    # Tables are found without the name of their schema.
+    os.environ["PGOPTIONS"] = "-c search_path=northflank,public"
+    try:
+        with postgres(DATA) as server:
+            command = [str(program("psql")), server.dsn(DATABASE), *sys.argv[1:]]
+            return subprocess.run(command, check=False).returncode  # noqa: S603
+    except PostgresError as error:
+        sys.exit(f"{error}.")
+    except Stopped as stopped:
+        return stopped.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

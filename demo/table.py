@@ -1,0 +1,84 @@
+"""What arrived in the warehouse, beside what the simulated account has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import psycopg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Counts = dict[tuple[str, str], dict[str, int]]
+"""Restores by (project, addon) and status."""
+
+WAREHOUSE = """
+    SELECT "projectId", "addonId", status, count(*)
+    FROM northflank.restores
+    GROUP BY 1, 2, 3
+"""
+LAST_SYNC = """
+    SELECT "projectId", "addonId", count(*)
+    FROM northflank.restores
+    WHERE _sdc_sync_started_at = (SELECT max(_sdc_sync_started_at) FROM northflank.restores)
+    GROUP BY 1, 2
+"""
+
+
+class Sync(NamedTuple):
+    """The account and the warehouse after a sync."""
+
+    account: Counts
+    warehouse: Counts
+    sent: Mapping[tuple[str, str], int]
+    """Rows that this sync has loaded, by (project, addon)."""
+
+
+def after_sync(world: Mapping[str, Any], dsn: str) -> Sync:
+    """Count on both sides.
+
+    Args:
+        world: what the simulator says that it has.
+        dsn: the warehouse.
+    """
+    account = {(a["projectId"], a["addonId"]): a["restores"] for a in world["byAddon"]}
+    warehouse: Counts = {addon: {} for addon in account}
+    with psycopg.connect(dsn) as connection:
+        for project, addon, status, count in connection.execute(WAREHOUSE):
+            warehouse.setdefault((project, addon), {})[status] = count
+        sent = {(row[0], row[1]): row[2] for row in connection.execute(LAST_SYNC)}
+    return Sync(account, warehouse, sent)
+
+
+def lines(first: Sync, second: Sync) -> Iterator[str]:
+    """Yield the table of both syncs: a row an addon, and one for all."""
+    rows = [
+        [*addon, *_cells(first, addon), *_cells(second, addon)]
+        for addon in sorted(second.account.keys() | second.warehouse.keys())
+    ]
+    totals = [sum(int(row[n]) for row in rows) for n in range(2, 8)]
+    heads = ["project", "addon", *["account", "sent", "warehouse"] * 2]
+    table = [heads, *rows, ["all", "", *map(str, totals)]]
+    widths = [max(len(row[n]) for row in table) for n in range(len(heads))]
+    half = sum(widths[2:5]) + 4
+    yield f"{'':{widths[0] + widths[1] + 2}}  {'first sync':>{half}}  {'second sync':>{half + 2}}"
+    for number, row in enumerate(table):
+        if number in {1, len(table) - 1}:
+            yield _rule(widths)
+        yield _row(row, widths)
+
+
+def _cells(sync: Sync, addon: tuple[str, str]) -> list[str]:
+    account = sum(sync.account.get(addon, {}).values())
+    warehouse = sum(sync.warehouse.get(addon, {}).values())
+    return [str(account), str(sync.sent.get(addon, 0)), str(warehouse)]
+
+
+def _row(row: Sequence[str], widths: Sequence[int]) -> str:
+    names = [f"{cell:<{width}}" for cell, width in zip(row[:2], widths[:2], strict=True)]
+    numbers = [f"{cell:>{width}}" for cell, width in zip(row[2:], widths[2:], strict=True)]
+    return "  ".join([*names, *numbers[:3], "", *numbers[3:]])
+
+
+def _rule(widths: Sequence[int]) -> str:
+    return "-" * (sum(widths) + 2 * len(widths))
