@@ -26,7 +26,7 @@ class Stopped(BaseException):
 
 
 def stop_on_signals() -> None:
-    """Let the signals that end a process raise `Stopped`, once, so that leaving the blocks is safe."""
+    """Let the signals that end a process raise `Stopped`; once, as cleaning up takes a moment."""
 
     def stop(number: int, _: object) -> NoReturn:
         for other in STOPPING:
