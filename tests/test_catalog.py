@@ -32,7 +32,7 @@ def test_the_streams_are_these(catalog: dict[str, Any]) -> None:
 def test_the_catalog_of_a_stream_is_the_reviewed_one(
     catalog: dict[str, Any], stream: str, snapshot: SnapshotAssertion
 ) -> None:
-    assert catalog[stream] == snapshot(name=stream, extension_class=JSONSnapshotExtension)
+    assert catalog[stream] == snapshot(extension_class=JSONSnapshotExtension)
 
 
 @pytest.mark.parametrize("stream", STREAMS)
