@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
+from collections import OrderedDict
 from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -39,6 +40,7 @@ ROUTE = re.compile(
 NAMES = {"backup-restores": "restores", "backup-schedules": "schedules"}
 """The name of a list in the body, where it is not that of its kind."""
 
+LISTINGS_REMEMBERED = 1000
 HTML = b"<html><head><title>Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
 CHUNK = b" " * 65536
 
@@ -84,8 +86,9 @@ class Api:
         self.log = RequestLog()
         self.failures: list[Exception] = []
         """What went wrong in the simulator itself, or in `before_response`."""
-        self._quota = Quota()
+        self.quota = Quota()
         self._listings = count(1)
+        self._given: OrderedDict[int, list[str]] = OrderedDict()
         self._errors = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,7 +136,7 @@ class Api:
         headers: dict[str, str] = {}
         try:
             self._authenticate(request)
-            spent = self._quota.spend(self.behaviour)
+            spent = self.quota.spend(self.behaviour)
             headers = spent.headers
             if not spent.allowed:
                 return self._error(ApiError(429, "Too many requests"), headers)
@@ -163,13 +166,20 @@ class Api:
             try:
                 at = place(request.query, next(self._listings))
                 items = self._visible(target)
-                answer = page(items, at, target.kind, self.behaviour)
+                given = self._given_by(at.cursor.listing)
+                answer = page(items, at, target.kind, self.behaviour, given)
             except NotFoundError as error:
                 raise ApiError(404, str(error)) from None
             except BadQueryError as error:
                 raise ApiError(400, str(error)) from None
             shown = self.behaviour.on_the_wire(target.kind, answer.items)
             return answer._replace(items=shown).body(NAMES.get(target.kind, target.kind))
+
+    def _given_by(self, listing: int) -> list[str]:
+        given = self._given.setdefault(listing, [])
+        if len(self._given) > LISTINGS_REMEMBERED:
+            self._given.popitem(last=False)
+        return given
 
     def _permit(self, target: Target) -> None:
         behaviour = self.behaviour

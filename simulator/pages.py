@@ -32,10 +32,8 @@ class Cursor(msgspec.Struct, array_like=True, frozen=True):
     """Pages before it, empty ones too."""
     listing: int
     """Number of the listing, which decides a shuffled order."""
-    last: str = ""
-    """Id of the item before it."""
-    next: str = ""
-    """Id of the item that it starts with."""
+    given: int = 0
+    """Items that the listing has given so far."""
 
     def encode(self) -> str:
         """Write it as it stands in a response."""
@@ -95,18 +93,32 @@ def place(query: dict[str, str], listing: int) -> Place:
     return Place(Cursor(before * size, before, listing), size, None)
 
 
-def page(items: Sequence[Item], at: Place, kind: ListKind, behaviour: Behaviour) -> Page:
-    """Return the page of `items` at a place, with the doubts that `behaviour` switches on."""
+def page(
+    items: Sequence[Item], at: Place, kind: ListKind, behaviour: Behaviour, given: list[str]
+) -> Page:
+    """Return the page of `items` at a place, with the doubts that `behaviour` switches on.
+
+    Args:
+        items: the whole list, as it is now.
+        at: where the page starts, and how long it is.
+        kind: which list it is.
+        behaviour: the switches.
+        given: ids that the listing has given so far, to which this page's are added; kept only
+            where cursors point at ids.
+    """
     cursor, size, sent = at
     items = _ordered(items, cursor.listing, behaviour)
     start = cursor.offset
     if behaviour.cursor_kind == "after_id" and sent:
-        start = _after(items, cursor)
+        del given[cursor.given :]  # of a later page, if this one is asked for again
+        start = _after(items, start, given)
     odd = behaviour.concerns(kind)
     if odd and start < len(items) and behaviour.is_empty(cursor.page):
         size = 0
     end = start + size
     shown = list(items[start:end])
+    if behaviour.cursor_kind == "after_id":
+        given.extend(item["id"] for item in shown)
     more = end < len(items)
     if odd:
         more |= behaviour.endless or bool(behaviour.trailing_empty_page and shown)
@@ -116,13 +128,7 @@ def page(items: Sequence[Item], at: Place, kind: ListKind, behaviour: Behaviour)
         return Page(shown, more, sent)
     if not more and behaviour.cursor_on_last_page != "present":
         return Page(shown, more, None, behaviour.cursor_on_last_page == "null")
-    following = Cursor(
-        offset=min(end, len(items)),
-        page=cursor.page + 1,
-        listing=cursor.listing,
-        last=_id(items, end - 1),
-        next=_id(items, end),
-    )
+    following = Cursor(min(end, len(items)), cursor.page + 1, cursor.listing, len(given))
     return Page(shown, more, following.encode())
 
 
@@ -140,22 +146,12 @@ def _began(item: Item) -> str:
     return cast("str", item.get("restoreTimestamp") or item.get("createdAt") or "")
 
 
-def _after(items: Sequence[Item], cursor: Cursor) -> int:
-    """Return the position to go on at, even if the item before or after it has vanished."""
-    if _id(items, cursor.offset - 1) == cursor.last:
-        return cursor.offset
-    ids = [item["id"] for item in items]
-    if cursor.last in ids:
-        return ids.index(cursor.last) + 1
-    if cursor.next in ids:
-        return ids.index(cursor.next)
-    return cursor.offset
-
-
-def _id(items: Sequence[Item], index: int) -> str:
-    if 0 <= index < len(items):
-        return cast("str", items[index : index + 1][0]["id"])
-    return ""
+def _after(items: Sequence[Item], offset: int, given: list[str]) -> int:
+    """Return the position after the last item given that is still there."""
+    if given and 0 < offset <= len(items) and items[offset - 1]["id"] == given[-1]:
+        return offset
+    positions = {item["id"]: position for position, item in enumerate(items)}
+    return next((positions[name] + 1 for name in reversed(given) if name in positions), 0)
 
 
 def _whole(query: dict[str, str], name: str, default: int, greatest: int) -> int:

@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from simulator.app import CONNECTION, TRANSPORT, Api
 from simulator.control import PREFIX, control
+from simulator.quota import Quota
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,12 +57,13 @@ class Server:
 
     @property
     def behaviour(self) -> Behaviour:
-        """How it behaves; change the attributes, or put another one in its place."""
+        """How it behaves: change attributes, or set another one, with a new rate limit window."""
         return self._api.behaviour
 
     @behaviour.setter
     def behaviour(self, behaviour: Behaviour) -> None:
         self._api.behaviour = behaviour
+        self._api.quota = Quota()
 
     @property
     def faults(self) -> list[Fault]:
