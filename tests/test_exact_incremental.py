@@ -1,0 +1,294 @@
+"""The promise: after each sync the merged table equals the world, and no change sends nothing.
+
+Hypothesis lives through random lives of restores over the simulator: they are born, change,
+complete, hide and appear late, vanish; pages shift and shuffle; syncs are cut off at random points;
+clocks are skewed. A few hundred steps run by default; `./dev exact` runs thousands.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from contextlib import redirect_stdout
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from simulator import Behaviour, Fault, World, serve
+from tap_northflank_restores.errors import APIError
+from tap_northflank_restores.instants import instant
+from tap_northflank_restores.tap import TapNorthflankRestores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simulator import Request, Server
+
+EXAMPLES = int(os.environ.get("EXACT_EXAMPLES", "60"))
+
+ADDONS = [("p", "a"), ("p", "b"), ("q", "a")]
+STATUSES = ["scheduled", "in-progress", "completed", "aborted", "failed", "not-supported", "new"]
+# The times that matter: ties, fractions, older and newer than the rest; the server's clock may be
+# years off, as the tap never looks at one.
+TIMES = [
+    "2026-03-01T12:00:00Z",
+    "2026-03-01T12:00:00.000Z",
+    "2026-03-01T12:00:00.500Z",
+    "2026-03-01T12:00:00.500500Z",
+    "2026-03-01T14:00:00.500+02:00",
+    "2026-02-01T00:00:00.000Z",
+    "2026-05-01T00:00:00.000Z",
+    "2019-01-01T00:00:00.000Z",
+    "2099-01-01T00:00:00.000Z",
+]
+FIELDS = ("id", "status", "restoreTimestamp", "completedAt", "backupId")
+Key = tuple[str, str, str]
+
+_server: Server | None = None
+
+
+def as_instants(record: dict[str, Any]) -> dict[str, Any]:
+    """A record for comparison: an absent field is null, and times are instants."""
+    row: dict[str, Any] = {name: record.get(name) for name in FIELDS}
+    for name in ("restoreTimestamp", "completedAt"):
+        row[name] = instant(text) if (text := row[name]) else None
+    return row
+
+
+def sync(
+    server: Server, state: dict[str, Any], **config: Any
+) -> tuple[list[str], Exception | None]:
+    """Run the tap in this process; return its lines of output and what ended it, if anything."""
+    config = {"api_url": server.url, "api_token": server.token, **config}
+    output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    error = None
+    with redirect_stdout(output):
+        try:
+            tap = TapNorthflankRestores(config=config, state=json.loads(json.dumps(state)))
+            tap.streams["addons"].selected = False
+            tap.streams["projects"].selected = False
+            tap.sync_all()
+        except APIError as exc:
+            error = exc
+    output.seek(0)
+    return output.read().splitlines(), error
+
+
+class Warehouse:
+    """What a loader that merges on the key has after some lines of the tap's output."""
+
+    def __init__(self) -> None:
+        self.rows: dict[Key, dict[str, Any]] = {}
+        self.state: dict[str, Any] = {}
+
+    def load(self, lines: list[str]) -> int:
+        sent = 0
+        for line in lines:
+            message = json.loads(line)
+            if message["type"] == "STATE":
+                self.state = message["value"]
+            elif message["type"] == "RECORD" and message["stream"] == "restores":
+                record = message["record"]
+                self.rows[record["projectId"], record["addonId"], record["id"]] = record
+                sent += 1
+        return sent
+
+
+class Lives(RuleBasedStateMachine):
+    """Random lives of restores, synced now and then."""
+
+    restores = Bundle("restores")
+
+    @initialize(order=st.sampled_from(["stable", "reversed", "shuffled", "newest_first"]))
+    def begin(self, order: Any) -> None:
+        assert _server is not None
+        self.server = _server
+        self.world = World(now=datetime(2026, 4, 1, tzinfo=timezone.utc))
+        for project in ("p", "q"):
+            self.world.add_project(project)
+        for project, addon in ADDONS:
+            self.world.add_addon(project, addon)
+        self.server.world = self.world
+        self.server.behaviour = Behaviour(order=order)
+        self.server.faults.clear()
+        self.server.before_response = None
+        self.warehouse = Warehouse()
+        self.hidden: list[tuple[tuple[str, str], dict[str, Any]]] = []
+        self.born = 0
+
+    # Lives
+
+    @rule(
+        target=restores,
+        addon=st.sampled_from(ADDONS),
+        count=st.integers(1, 4),
+        status=st.sampled_from(STATUSES),
+        completed_at=st.none() | st.sampled_from(TIMES),
+    )
+    def bear(self, addon: Any, count: int, status: str, completed_at: str | None) -> Any:
+        keys = []
+        for _ in range(count):
+            self.born += 1
+            id_ = f"{self.born:024x}"
+            started = TIMES[self.born % len(TIMES)]
+            self.world.restores(*addon).append(
+                {
+                    "id": id_,
+                    "status": status,
+                    "restoreTimestamp": started,
+                    **({"completedAt": completed_at} if completed_at else {}),
+                    "backupId": "daily",
+                }
+            )
+            keys.append((addon, id_))
+        return multiple(*keys)
+
+    def find(self, key: Any) -> dict[str, Any] | None:
+        addon, id_ = key
+        return next((item for item in self.world.restores(*addon) if item["id"] == id_), None)
+
+    @rule(key=restores, status=st.sampled_from(STATUSES))
+    def change_status(self, key: Any, status: str) -> None:
+        if item := self.find(key):
+            item["status"] = status
+
+    @rule(key=restores, completed_at=st.sampled_from(TIMES))
+    def complete(self, key: Any, completed_at: str) -> None:
+        if item := self.find(key):
+            item.update(status="completed", completedAt=completed_at)
+
+    @rule(key=restores)
+    def lose_completion(self, key: Any) -> None:
+        if item := self.find(key):
+            item.pop("completedAt", None)
+
+    @rule(key=restores, backup=st.sampled_from(["daily", "weekly"]))
+    def change_backup(self, key: Any, backup: str) -> None:
+        if item := self.find(key):
+            item["backupId"] = backup
+
+    @rule(key=restores)
+    def vanish(self, key: Any) -> None:
+        if self.find(key):
+            self.world.remove_restore(key[0][0], key[0][1], key[1])
+
+    @rule(key=restores)
+    def hide(self, key: Any) -> None:
+        if item := self.find(key):
+            self.world.restores(*key[0]).remove(item)
+            self.hidden.append((key[0], item))
+
+    @precondition(lambda self: self.hidden)
+    @rule()
+    def appear_late(self) -> None:
+        addon, item = self.hidden.pop()
+        self.world.restores(*addon).insert(0, item)
+
+    @rule(
+        order=st.sampled_from(["stable", "reversed", "shuffled", "newest_first"]),
+        cursor_kind=st.sampled_from(["position", "after_id"]),
+        last=st.sampled_from(["absent", "null", "present"]),
+        null=st.booleans(),
+        empty_pages=st.sampled_from([None, 2, 3]),
+    )
+    def behave(self, order: Any, cursor_kind: Any, last: Any, null: bool, empty_pages: Any) -> None:
+        self.server.behaviour = Behaviour(
+            order=order,
+            cursor_kind=cursor_kind,
+            cursor_on_last_page=last,
+            completed_at_null=null,
+            empty_pages=empty_pages,
+        )
+
+    # Syncs
+
+    def sync(self, **config: Any) -> tuple[list[str], Exception | None]:
+        return sync(self.server, self.warehouse.state, **config)
+
+    @rule(page_size=st.sampled_from([1, 2, 3, 100]), concurrency=st.sampled_from([1, 3]))
+    def sync_whole(self, page_size: int, concurrency: int) -> None:
+        lines, error = self.sync(page_size=page_size, concurrency=concurrency)
+        assert error is None
+        self.warehouse.load(lines)
+        for project, addon in ADDONS:
+            for item in self.world.restores(project, addon):
+                row = self.warehouse.rows[project, addon, item["id"]]
+                assert as_instants(row) == as_instants(item)
+        lines, error = self.sync(page_size=page_size, concurrency=1)
+        assert error is None
+        assert self.warehouse.load(lines) == 0
+
+    @rule(after=st.integers(0, 40), page_size=st.sampled_from([1, 2, 100]))
+    def lose_the_loader(self, after: int, page_size: int) -> None:
+        """The loader is killed: it merged some lines, and kept the last state among them."""
+        lines, _ = self.sync(page_size=page_size)
+        note(f"the loader took {after} of {len(lines)} lines")
+        self.warehouse.load(lines[:after])
+
+    @rule(after=st.integers(0, 6), page_size=st.sampled_from([1, 2]))
+    def fail_at_a_page(self, after: int, page_size: int) -> None:
+        fault = Fault(match="restores", kind="status", status=400, after=after, times=1)
+        self.server.faults.append(fault)
+        self.warehouse.load(self.sync(page_size=page_size, concurrency=2)[0])
+        self.server.faults.clear()
+
+    @rule(
+        key=restores, at=st.integers(1, 6), change=st.sampled_from(["vanish", "bear", "complete"])
+    )
+    def shift_between_two_pages(self, key: Any, at: int, change: str) -> None:
+        """The world changes while its list is read; the next whole sync puts it right."""
+        asked = 0
+
+        def shift(request: Request, world: World) -> None:
+            nonlocal asked
+            asked += request.path.endswith("restores")
+            if asked != at or not request.path.endswith("restores"):
+                return
+            if change == "vanish":
+                self.vanish(key)
+            elif change == "complete":
+                self.complete(key, TIMES[at])
+            else:
+                self.born += 1
+                world.restores(*key[0]).insert(
+                    0, {"id": f"{self.born:024x}", "status": "completed", "completedAt": TIMES[at]}
+                )
+
+        self.server.before_response = shift
+        self.warehouse.load(self.sync(page_size=2, concurrency=1)[0])
+        self.server.before_response = None
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    global _server  # Hypothesis makes the machines itself
+    with serve(World()) as _server:
+        yield _server
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.usefixtures("server")
+def test_the_merged_table_equals_the_world_after_each_sync() -> None:
+    run_state_machine_as_test(
+        Lives,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=25,
+            deadline=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
