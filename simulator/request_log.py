@@ -40,21 +40,21 @@ class RequestLog:
         """Start with nothing."""
         self._lock = threading.Lock()
         self._requests: list[Request] = []
-        self._in_flight = 0
+        self._in_flight: set[int] = set()
         self._max_in_flight = 0
 
     def arrived(self, request: Request) -> None:
         """Note a request that is going to be served."""
         with self._lock:
             self._requests.append(request)
-            self._in_flight += 1
-            self._max_in_flight = max(self._max_in_flight, self._in_flight)
+            self._in_flight.add(id(request))
+            self._max_in_flight = max(self._max_in_flight, len(self._in_flight))
 
     def left(self, request: Request) -> None:
         """Note that a request has been served."""
         with self._lock:
             request.ended = time.monotonic()
-            self._in_flight -= 1
+            self._in_flight.discard(id(request))
 
     def requests(self) -> list[Request]:
         """Return the requests since the start, or since they were cleared."""
@@ -67,7 +67,8 @@ class RequestLog:
             return self._max_in_flight
 
     def clear(self) -> None:
-        """Forget the requests; those that are still being served count on."""
+        """Forget the requests, also those that are still being served."""
         with self._lock:
             self._requests.clear()
-            self._max_in_flight = self._in_flight
+            self._in_flight.clear()
+            self._max_in_flight = 0

@@ -37,6 +37,14 @@ class Protocol(HttpToolsProtocol):
         self.scope["extensions"] = {TRANSPORT: {CONNECTION: self.transport}}
 
 
+class _Uvicorn(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, and let those know who still wait for an answer."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+
 class Server:
     """A simulator that is serving. `world`, `behaviour` and `faults` may be changed meanwhile."""
 
@@ -145,9 +153,8 @@ def serve(
         server_header=False,
         date_header=False,
         timeout_keep_alive=60,
-        timeout_graceful_shutdown=1,
     )
-    server = uvicorn.Server(config)
+    server = _Uvicorn(config)
     thread = threading.Thread(target=server.run, args=([listener],), name="simulator", daemon=True)
     thread.start()
     try:

@@ -1,0 +1,159 @@
+"""The seeded company: plausible, reproducible, and moved on by its clock."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simulator import World
+from simulator.world import instant, timestamp
+
+if TYPE_CHECKING:
+    from simulator.world import Item
+
+
+@pytest.fixture
+def company() -> World:
+    """Return the company that the demo shows."""
+    return World.company()
+
+
+def statuses(world: World, project: str, addon: str) -> Counter[str]:
+    return Counter(item["status"] for item in world.restores(project, addon))
+
+
+def everything(world: World) -> list[object]:
+    addons = world.addon_keys()
+    return [
+        world.projects(),
+        [world.addons(project["id"]) for project in world.projects()],
+        [world.schedules(*key) for key in addons],
+        [sorted(world.backups(*key), key=lambda item: str(item["id"])) for key in addons],
+        world.all_restores(),
+    ]
+
+
+def test_it_has_a_few_projects_and_a_dozen_databases(company: World) -> None:
+    assert len(company.projects()) == 4
+    addons = [a for p in company.projects() for a in company.addons(p["id"])]
+    assert len(addons) == 12
+    types = {"postgresql", "mysql", "mongodb", "redis", "minio", "rabbitmq"}
+    assert {addon["spec"]["type"] for addon in addons} == types
+    assert {addon["status"] for addon in addons} == {"running", "paused", "deleted"}
+
+
+def test_its_past_goes_back_eighteen_months(company: World) -> None:
+    starts = [instant(item["restoreTimestamp"]) for item in company.all_restores()]
+    assert timedelta(days=480) < company.now - min(starts) < timedelta(days=550)
+    assert max(starts) < company.now
+    assert all(
+        instant(item["completedAt"]) < company.now
+        for item in company.all_restores()
+        if "completedAt" in item
+    )
+
+
+def test_it_has_drilled_each_quarter_failed_and_been_through_an_incident(company: World) -> None:
+    quarters = {
+        (moment.year, moment.month // 4)
+        for item in company.restores("shop", "orders")
+        if item["status"] == "completed"
+        for moment in [instant(item["restoreTimestamp"])]
+    }
+    assert len(quarters) >= 5
+    days = Counter(item["restoreTimestamp"][:10] for item in company.restores("shop", "orders"))
+    ((incident, restores),) = days.most_common(1)
+    assert restores == 3
+    for addon in ("catalog", "sessions"):
+        affected = company.restores("shop", addon)
+        assert sum(item["restoreTimestamp"].startswith(incident) for item in affected) == 2
+    counts = Counter(item["status"] for item in company.all_restores())
+    assert counts["completed"] > 60
+    assert counts["failed"] >= 4
+    assert counts["aborted"] >= 2
+    assert counts["in-progress"] == 1
+
+
+def test_one_database_was_never_restored_and_one_is_overdue(company: World) -> None:
+    assert company.restores("analytics", "exports") == []
+    staging = company.restores("analytics", "staging")
+    last = max(instant(r["completedAt"]) for r in staging if r["status"] == "completed")
+    assert company.now - last > timedelta(days=180)
+    assert staging[-1]["status"] == "failed"
+
+
+def test_restores_take_minutes_to_hours_and_more_for_more_data(company: World) -> None:
+    def longest(project: str, addon: str) -> timedelta:
+        return max(
+            instant(item["completedAt"]) - instant(item["restoreTimestamp"])
+            for item in company.restores(project, addon)
+            if item["status"] == "completed"
+        )
+
+    assert timedelta(minutes=2) < longest("shop", "sessions") < timedelta(minutes=20)
+    assert timedelta(hours=1) < longest("shop", "orders") < timedelta(hours=6)
+
+
+def test_backups_are_kept_for_their_time_and_restores_outlive_them(company: World) -> None:
+    backups = company.backups("shop", "orders")
+    ages = Counter(item["id"].partition("-")[0] for item in backups)
+    assert ages["daily"] == 30
+    assert 12 <= ages["weekly"] <= 13
+    kept = {(p, a, item["id"]) for p, a in company.addon_keys() for item in company.backups(p, a)}
+    used = [(r["projectId"], r["addonId"], r["backupId"]) for r in company.all_restores()]
+    assert 0 < sum(key in kept for key in used) < len(used)
+
+
+def test_a_restore_uses_a_backup_of_before(company: World) -> None:
+    for item in company.all_restores():
+        backed_up = item["backupId"].split("-")[1]
+        assert backed_up <= item["restoreTimestamp"][:10].replace("-", "")
+
+
+def test_it_is_the_same_for_the_same_seed(company: World) -> None:
+    assert everything(World.company(seed=7)) == everything(company)
+    assert World.company(seed=8).all_restores() != company.all_restores()
+
+
+def test_time_brings_backups_and_restores_and_ends_what_was_under_way(company: World) -> None:
+    before: list[Item] = company.all_restores()
+    (under_way,) = [
+        r
+        for r in company.restores("payments", "ledger")
+        if "completedAt" not in r and r["status"] == "in-progress"
+    ]
+    company.advance(days=90)
+    assert under_way["status"] == "completed"
+    assert timestamp(company.now - timedelta(days=90)) < under_way["completedAt"]
+    new = company.restore_count() - len(before)
+    assert 8 <= new <= 20
+    assert company.backups("shop", "orders")[-1]["createdAt"] > "2026-09-28"
+    assert len(company.backups("shop", "orders")) <= 43
+
+
+def test_it_does_not_matter_in_how_many_steps_time_passes(company: World) -> None:
+    other = World.company()
+    company.advance(days=45)
+    for _ in range(45 * 6):
+        other.advance(hours=4)
+    assert everything(other) == everything(company)
+
+
+def test_it_scales() -> None:
+    world = World.company(addons=300, months=36)
+    assert len(world.addon_keys()) == 300
+    assert len({project["id"] for project in world.projects()}) == 100
+    assert world.restore_count() > 3000
+    ids = [item["id"] for item in world.each_restore()]
+    assert len(set(ids)) == len(ids)
+    assert world.restores("shop-eu", "orders") != world.restores("shop", "orders")
+
+
+def test_its_present_may_be_another() -> None:
+    then = World().now + timedelta(days=200)
+    world = World.company(now=then)
+    assert world.now == then
+    assert statuses(world, "payments", "ledger")["in-progress"] == 1
