@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -56,8 +55,6 @@ def _explain(error: Exception) -> tuple[list[str], ExitCode]:
         return [str(error)], error.exit_code
     if isinstance(error, (sdk.ConfigurationError, sdk.MappingError, sdk.DiscoveryError)):
         return [f"The settings or the catalog cannot be used: {error}"], ExitCode.CONFIGURATION
-    if isinstance(error, json.JSONDecodeError):
-        return [f"The file of --state or --catalog is not JSON: {error}"], ExitCode.CONFIGURATION
     line = (
         f"Unexpected {type(error).__name__}: {error}. This is a bug of the tap: run again with "
         "LOGLEVEL=DEBUG and report the traceback. What the loader confirmed is not lost."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import logging
 import math
 import os
@@ -137,7 +138,7 @@ def _is_url(value: object) -> bool:
     except ValueError:
         return False
     return (
-        parts.scheme in {"http", "https"}
+        value.startswith(("http://", "https://"))
         and bool(parts.hostname)
         and "@" not in parts.netloc
         and "?" not in value
@@ -213,21 +214,29 @@ def warn_unknown(config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         logger.warning("Setting %s is unknown and has no effect%s", name, hint)
 
 
-def check_environment() -> None:
-    """Check that the whole numbers set in the environment are such.
+def check_environment(properties: Mapping[str, Any]) -> None:
+    """Find the variable of the environment that is at fault when the SDK cannot read one.
+
+    Args:
+        properties: The JSON schema of each setting, those of the SDK too.
 
     Raises:
-        ConfigurationError: One is not; the SDK would end with a traceback.
+        ConfigurationError: A variable is not the whole number or the JSON that its setting takes.
     """
-    for name, schema in SCHEMA["properties"].items():
+    for name, schema in properties.items():
         variable = f"{ENVIRONMENT_PREFIX}{name.upper()}"
         value = os.environ.get(variable)
-        if value is None or "integer" not in schema["type"]:
-            continue
+        types = schema.get("type", ())
         try:
-            int(value)
+            if value is None:
+                continue
+            if "integer" in types:
+                int(value)
+            elif "object" in types:
+                json.loads(value)
         except ValueError:
-            msg = f"Setting {name} takes {_TAKES[name][1]}, not {_shortened(value)} ({variable})."
+            _, takes = _TAKES.get(name, (None, "a whole number" if "integer" in types else "JSON"))
+            msg = f"Setting {name} takes {takes}, not {_shortened(value)} ({variable})."
             raise ConfigurationError(msg) from None
 
 

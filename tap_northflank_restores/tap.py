@@ -18,7 +18,7 @@ from singer_sdk.helpers.capabilities import (
 )
 from typing_extensions import override
 
-from tap_northflank_restores import command, settings, streams
+from tap_northflank_restores import command, files, settings, streams
 from tap_northflank_restores.account import Account
 from tap_northflank_restores.client import Client
 from tap_northflank_restores.errors import (
@@ -33,6 +33,7 @@ from tap_northflank_restores.quota import Quota
 
 if TYPE_CHECKING:
     from types import FrameType
+    from typing import IO
 
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -63,6 +64,7 @@ class TapNorthflankRestores(Tap):
     def __init__(
         self,
         *,
+        config: Any = None,  # noqa: ANN401 - as the SDK
         state: Any = None,  # noqa: ANN401 - as the SDK, and checked here
         parse_env_config: bool = False,
         validate_config: bool = True,
@@ -71,6 +73,7 @@ class TapNorthflankRestores(Tap):
         """Check the settings and the state; nothing is sent before they are right.
 
         Args:
+            config: The settings; one of None takes its default.
             state: The state, a dictionary or the path of a file.
             parse_env_config: Whether to take settings from the environment too.
             validate_config: Whether to refuse wrong settings.
@@ -84,10 +87,11 @@ class TapNorthflankRestores(Tap):
         if not isinstance(state, (dict, str, PurePath, NoneType)):
             msg = "The state is not a JSON object. Give the one that the last run wrote, or none."
             raise ConfigurationError(msg)
-        if parse_env_config:
-            settings.check_environment()
+        if isinstance(config, dict):
+            config = {name: value for name, value in config.items() if value is not None}
         try:
             super().__init__(
+                config=config,
                 state=state,
                 parse_env_config=parse_env_config,
                 validate_config=validate_config,
@@ -96,6 +100,10 @@ class TapNorthflankRestores(Tap):
         except ConfigValidationError as error:
             lines = settings.problems(self.config) or error.errors
             raise InvalidSettingsError(lines, error.schema) from error
+        except ValueError:
+            if parse_env_config:
+                settings.check_environment(self.config_jsonschema["properties"])
+            raise
         if validate_config:
             if lines := settings.problems(self.config):
                 raise InvalidSettingsError(lines, self.config_jsonschema)
@@ -188,6 +196,13 @@ class TapNorthflankRestores(Tap):
             f", {reserve} of them reserved for others" if reserve else "",
             seconds,
         )
+
+    @classmethod
+    @override
+    def invoke(
+        cls, *, state: IO[str] | None = None, catalog: IO[str] | None = None, **kwargs: Any
+    ) -> None:
+        super().invoke(state=files.state(state), catalog=files.catalog(catalog), **kwargs)
 
     @classmethod
     @override
