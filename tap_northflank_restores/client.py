@@ -101,7 +101,7 @@ class Client:
         concurrency: int = 1,
         request_timeout: float = 60,
         user_agent: str = "tap-northflank-restores",
-        on_response: Callable[[str, int, float], None] = lambda _path, _status, _seconds: None,
+        on_response: Callable[[str, int, float], None] = lambda _list, _status, _seconds: None,
     ) -> None:
         """Prepare a session; nothing is sent.
 
@@ -114,7 +114,8 @@ class Client:
             concurrency: How many requests may be in flight at once.
             request_timeout: Seconds to wait for a connection, and for each part of a response.
             user_agent: Value of the `User-Agent` header.
-            on_response: Called after each response with its path, status and seconds.
+            on_response: Called after each response with the list's name, its status and seconds,
+                from any thread.
         """
         self._base = api_url.rstrip("/")
         self._prefix = ["v1"] if team_id is None else ["v1", "teams", team_id]
@@ -223,6 +224,7 @@ class Client:
 
     def _fetch(self, path: str, query: str, name: str) -> tuple[list[Item], _Pagination]:
         response = self._request(f"{self._base}{path}?{query}")
+        self._on_response(name, response.status, response.seconds)
         status = response.status
         if status == HTTPStatus.OK:
             return _decode(response.body, name)
@@ -286,7 +288,6 @@ class Client:
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _TransientError(_connection_trouble(error)) from error
         seconds = response.elapsed.total_seconds()
-        self._on_response(urlsplit(url).path, response.status_code, seconds)
         return _Response(
             response.status_code, response.reason or "", response.headers, body, seconds
         )

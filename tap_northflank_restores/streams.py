@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from singer_sdk import SchemaDirectory, StreamSchema
+from singer_sdk import SchemaDirectory, StreamSchema, metrics
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
@@ -61,6 +61,15 @@ class NorthflankStream(PagedStream):
         if message.startswith("An unhandled error occurred"):
             level = logging.DEBUG
         super().log(message, *args, level=level, **kwargs)
+
+    @override
+    def log_sync_costs(self) -> None:
+        # Once, at the end of the sync: how many requests this stream's list took, for itself or
+        # for others.
+        if requests := self.tap.responses[self.name]:
+            tags = {"stream": self.name, "endpoint": self.name}
+            metric = metrics.Metric.HTTP_REQUEST_COUNT
+            metrics.log(self.metrics_logger, metrics.Point("counter", metric, requests, tags))
 
     def shaper(self, **ids: str) -> Callable[[Item], Record]:
         """Return what makes a record of an item of the API.
@@ -168,7 +177,7 @@ class RestoresStream(NorthflankStream):
                 except VanishedError:
                     pass
                 progress.done += 1
-                self._keep_state_in_time()
+                self.keep_state_in_time()
             # Each addon that has restores has a bookmark of its own now.
             self.stream_state.pop("replication_key", None)
             self.stream_state.pop("replication_key_value", None)
@@ -244,7 +253,8 @@ class RestoresStream(NorthflankStream):
                 self._changed += 1
         self._finished.clear()
 
-    def _keep_state_in_time(self) -> None:
+    def keep_state_in_time(self) -> None:
+        """Write a STATE message if one is due. Called between pages and while one is waited for."""
         if self.writes_batches:
             return  # An addon's last records may wait for their batch: `keep_state` follows it.
         self.keep_state()
@@ -259,8 +269,8 @@ class RestoresStream(NorthflankStream):
 
     @override
     def log_sync_costs(self) -> None:
-        if self.selected:
-            self.tap.progress.summarise()
+        super().log_sync_costs()
+        self.tap.progress.summarise()
 
 
 def check_state(state: dict[str, Any]) -> None:

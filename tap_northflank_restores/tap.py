@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import Counter
 from functools import cached_property
 from pathlib import PurePath
 from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from singer_sdk import Stream, Tap
+from singer_sdk import Stream, Tap, metrics
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import (
     PluginCapabilities,
@@ -84,6 +85,8 @@ class TapNorthflankRestores(Tap):
             ConfigurationError: The state cannot be used.
         """
         self._stop = threading.Event()
+        self._counting = threading.Lock()
+        self.responses: Counter[str] = Counter()
         if not isinstance(state, (dict, str, PurePath, NoneType)):
             msg = "The state is not a JSON object. Give the one that the last run wrote, or none."
             raise ConfigurationError(msg)
@@ -108,6 +111,13 @@ class TapNorthflankRestores(Tap):
             if lines := settings.problems(self.config):
                 raise InvalidSettingsError(lines, self.config_jsonschema)
             settings.warn_unknown(self.config, self.config_jsonschema["properties"])
+
+    @property
+    def restores(self) -> streams.RestoresStream:
+        """The stream that keeps a state."""
+        stream = self.streams[streams.RestoresStream.name]
+        assert isinstance(stream, streams.RestoresStream)  # noqa: S101 - for the type
+        return stream
 
     @override
     def discover_streams(self) -> list[Stream]:
@@ -145,6 +155,7 @@ class TapNorthflankRestores(Tap):
             page_size=int(config["page_size"]),
             concurrency=concurrency,
             request_timeout=config["request_timeout"],
+            on_response=self.count_response,
             user_agent=config.get("user_agent") or f"{self.name}/{self.plugin_version}",
         )
         return Account(
@@ -158,6 +169,21 @@ class TapNorthflankRestores(Tap):
             ),
             idle=self.idle,
         )
+
+    def count_response(self, name: str, status: int, seconds: float) -> None:
+        """Count a response for the metrics, and tell each at DEBUG.
+
+        Args:
+            name: The list that was asked for.
+            status: HTTP status.
+            seconds: How long it took.
+        """
+        with self._counting:
+            self.responses[name] += 1
+        if self.logger.isEnabledFor(logging.DEBUG):
+            tags = {"stream": name, "endpoint": name, "http_status_code": status}
+            metric = metrics.Metric.HTTP_REQUEST_DURATION
+            metrics.log(self.metrics_logger, metrics.Point("timer", metric, seconds, tags))
 
     @cached_property
     def progress(self) -> Progress:
@@ -174,6 +200,7 @@ class TapNorthflankRestores(Tap):
             msg = "Interrupted; the state is written, and the next run goes on from there."
             raise InterruptedSyncError(msg)
         self.progress.tick()
+        self.restores.keep_state_in_time()
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
