@@ -99,19 +99,18 @@ class Account:
     def projects(self) -> Iterator[Item]:
         """Yield the projects that had to be listed: none when settings name what to read."""
         if not self._named and not self._project_ids:
-            yield from self._projects
+            yield from islice(self._projects, self._sample)
 
     def addons(self) -> Iterator[tuple[str, Item]]:
         """Yield the addons that had to be listed, each with its project's id."""
         if not self._named:
-            yield from self._addons
+            yield from islice(self._addons, self._sample)
 
     def to_read(self) -> list[Addon]:
         """Return the addons to read, in the order of the listing."""
         if self._named:
             return self._named[: self._sample]
-        found = (Addon(project_id, item["id"]) for project_id, item in self.addons())
-        return list(islice(found, self._sample))
+        return [Addon(project_id, item["id"]) for project_id, item in self.addons()]
 
     def read(
         self, addons: Iterable[Addon], name: str
