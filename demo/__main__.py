@@ -1,100 +1,28 @@
-"""`./dev demo`: two syncs of a simulated account into a PostgreSQL, and what arrived."""
+"""`./dev demo`: runs the steps; what goes wrong is one line, and nothing is left running."""
 
 from __future__ import annotations
 
+import logging
 import sys
-import time
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
 
-from demo import table
-from demo.account import ROOT, AccountError, account
-from demo.pipeline import Pipeline, PipelineError
-from demo.postgres import PostgresError, postgres, privileges
+from demo import DemoError
 from demo.process import Stopped, stop_on_signals
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-HOME = ROOT / ".dev" / "demo"
-DATA = HOME / "postgres"
-DATABASE = "warehouse"
-
-END = """
-The warehouse stays in .dev/demo until the next demo, which starts afresh. To look at it:
-  ./dev psql -c 'select * from restores limit 5'
-
-The same pipeline on your own account, into your own PostgreSQL:
-  cp .env.example .env     # then put your API token and your PostgreSQL's URL into it
-  ./dev meltano --environment=prod run sync
-"""
-
-
-@contextmanager
-def step(what: str) -> Iterator[list[str]]:
-    """Show what is being done, then how long it took and what the block appends to the list."""
-    start = time.monotonic()
-    results: list[str] = []
-    say(f"{what} … ", end="")
-    yield results
-    say(", ".join([f"{time.monotonic() - start:.1f} s", *results]))
-
-
-def say(text: str, end: str = "\n") -> None:
-    """Print at once."""
-    sys.stdout.write(text + end)
-    sys.stdout.flush()
-
-
-def demo(stack: ExitStack) -> None:
-    """Do one thing after the other; what is to be stopped at the end goes on the stack."""
-    if warning := privileges(DATA):
-        say(warning)
-    with step("PostgreSQL starts"):
-        server = stack.enter_context(postgres(DATA))
-        warehouse = server.make(DATABASE)
-        for left_over in HOME.glob("meltano.*"):
-            left_over.unlink()
-    with step("A simulated Northflank account starts") as results:
-        source = stack.enter_context(account(HOME / "simulator.log"))
-        world = source.world()
-        results += [f"{world[name]} {name}" for name in ("projects", "addons", "restores")]
-    settings = {
-        "TAP_NORTHFLANK_RESTORES_API_URL": source.url,
-        "TAP_NORTHFLANK_RESTORES_API_TOKEN": source.token,
-        "TARGET_POSTGRES_SQLALCHEMY_URL": warehouse,
-    }
-    pipeline = Pipeline(HOME, settings)
-    with step("Meltano installs the tap and the loader, the first time"):
-        pipeline.meltano("run", "--only-install", "sync")
-    with step("First sync, of all that there is") as results:
-        pipeline.meltano("run", "sync")
-        first = table.after_sync(source.world(), warehouse)
-        results.append(f"{sum(first.sent.values())} restores sent")
-    with step("Second sync, two months later by the simulator's clock") as results:
-        source.advance(days=60)
-        pipeline.meltano("run", "sync")
-        second = table.after_sync(source.world(), warehouse)
-        results.append(f"{sum(second.sent.values())} restores sent")
-    say("\n" + "\n".join(table.lines(first, second)))
-    for sync in (first, second):
-        if sync.account != sync.warehouse:
-            msg = "The warehouse is not what the account is. That is a bug: please report it"
-            raise PipelineError(msg)
-    say("Addon by addon and status by status, the warehouse is what the account is.")
-    say(END, end="")
 
 
 def main() -> None:
-    """Run the demo; what goes wrong is one line, and nothing is left running."""
+    """Run the demo to its end, or to a signal."""
     stop_on_signals()
+    logging.disable()  # What libraries log when they are interrupted is nothing for a user.
     try:
+        from demo.steps import demo  # noqa: PLC0415 - takes long enough to be interrupted
+
         with ExitStack() as stack:
             demo(stack)
-    except (AccountError, PipelineError, PostgresError) as error:
-        sys.exit(f"\n{error}.")
+    except DemoError as error:
+        sys.exit(f"\n{error}")
     except Stopped as stopped:
-        say("\nStopped, and nothing is left running.")
+        sys.stdout.write("\nStopped, and nothing is left running.\n")
         sys.exit(stopped.exit_code)
 
 

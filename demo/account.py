@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from demo import DemoError
 from demo.process import child
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
-
-
-class AccountError(Exception):
-    """The simulator does not start; the message is one line that says where to look."""
 
 
 class Account:
@@ -65,7 +62,7 @@ def account(log: Path, *arguments: str) -> Iterator[Account]:
         arguments: see `python -m simulator --help`.
 
     Raises:
-        AccountError: the simulator does not start.
+        DemoError: the simulator does not start.
     """
     with tempfile.TemporaryDirectory(prefix="simulator-") as folder:
         ready = Path(folder) / "ready.json"
@@ -75,6 +72,6 @@ def account(log: Path, *arguments: str) -> Iterator[Account]:
             while not ready.exists():
                 if process.poll() is not None or time.monotonic() > deadline:
                     msg = f"The simulator does not start; its log is {log}"
-                    raise AccountError(msg)
+                    raise DemoError(msg)
                 time.sleep(0.05)
             yield Account(**json.loads(ready.read_text()))

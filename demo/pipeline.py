@@ -8,6 +8,7 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from demo import DemoError
 from demo.account import ROOT
 from demo.process import child
 
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
 OURS = re.compile(r"TAP_NORTHFLANK_RESTORES_|TARGET_|MELTANO_|PG")
 """Names of variables by which the user's environment would change what runs."""
 
-NOTEWORTHY = re.compile(r"\[(?:error|critical) +\] (?:tap|target)-\S+\s+(?P<text>\S.*)")
-"""A line of the log in which the tap or the loader says what went wrong."""
+LOG_LINE = re.compile(r"^\S+ \[(\w+) *\] +\S+ +(.*)$", re.MULTILINE)
+"""A line of Meltano's log: its level and its text."""
 
-
-class PipelineError(Exception):
-    """Meltano failed; the message is one line that says why, as far as it is known."""
+EXCEPTION = re.compile(r"[\w.]+(?:Error|Exception): ")
+"""How the last line of a traceback starts."""
 
 
 class Pipeline:
@@ -41,6 +41,7 @@ class Pipeline:
         self.log = home / "meltano.log"
         self.env = {name: value for name, value in os.environ.items() if not OURS.match(name)}
         self.env["MELTANO_DATABASE_URI"] = f"sqlite:///{home / 'meltano.db'}"
+        self.env["MELTANO_PROJECT_READONLY"] = "true"  # It would format meltano.yml now and then.
         if plugins:
             self.env["MELTANO_SYS_DIR_ROOT"] = str(plugins)
         for name in ("no_proxy", "NO_PROXY"):
@@ -51,7 +52,7 @@ class Pipeline:
         """Run Meltano with arguments such as `"run", "sync"`; its output goes to the log.
 
         Raises:
-            PipelineError: it failed.
+            DemoError: it failed.
         """
         meltano = str(Path(sysconfig.get_path("scripts")) / "meltano")
         # The user's .env file is left out.
@@ -63,7 +64,14 @@ class Pipeline:
         if code:
             with self.log.open(errors="replace") as log:
                 log.seek(start)
-                said = NOTEWORTHY.findall(log.read())
-            why = f": {said[-1]}" if said else ""
-            msg = f"meltano {' '.join(arguments)} failed{why}; its log is {self.log}"
-            raise PipelineError(msg)
+                reason = _reason(log.read())
+            msg = f"meltano {' '.join(arguments)} failed: {reason}. See {self.log}"
+            raise DemoError(msg)
+
+
+def _reason(log: str) -> str:
+    """Find the first line in which the tap, the loader or Meltano says what went wrong."""
+    for level, text in LOG_LINE.findall(log):
+        if level in {"error", "critical"} or EXCEPTION.match(text):
+            return str(text).rstrip(" .")
+    return "it does not say why"

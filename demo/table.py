@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
+from psycopg import sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +19,7 @@ WAREHOUSE = """
     FROM northflank.restores
     GROUP BY 1, 2, 3
 """
+TABLES = ("projects", "addons", "restores")
 LAST_SYNC = """
     SELECT "projectId", "addonId", count(*)
     FROM northflank.restores
@@ -32,6 +35,13 @@ class Sync(NamedTuple):
     warehouse: Counts
     sent: Mapping[tuple[str, str], int]
     """Rows that this sync has loaded, by (project, addon)."""
+    rows: dict[str, tuple[int, int]]
+    """What account and warehouse have, by table."""
+
+    @property
+    def equal(self) -> bool:
+        """Whether the warehouse is what the account is, status by status."""
+        return self.account == self.warehouse and all(a == b for a, b in self.rows.values())
 
 
 def after_sync(world: Mapping[str, Any], dsn: str) -> Sync:
@@ -47,7 +57,14 @@ def after_sync(world: Mapping[str, Any], dsn: str) -> Sync:
         for project, addon, status, count in connection.execute(WAREHOUSE):
             warehouse.setdefault((project, addon), {})[status] = count
         sent = {(row[0], row[1]): row[2] for row in connection.execute(LAST_SYNC)}
-    return Sync(account, warehouse, sent)
+        rows = {name: (world[name], _count(connection, name)) for name in TABLES}
+    return Sync(account, warehouse, sent, rows)
+
+
+def _count(connection: psycopg.Connection[tuple[int]], name: str) -> int:
+    table = sql.Identifier("northflank", name)
+    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(table)).fetchone()
+    return row[0] if row else 0
 
 
 def lines(first: Sync, second: Sync) -> Iterator[str]:
@@ -61,6 +78,7 @@ def lines(first: Sync, second: Sync) -> Iterator[str]:
     table = [heads, *rows, ["all", "", *map(str, totals)]]
     widths = [max(len(row[n]) for row in table) for n in range(len(heads))]
     half = sum(widths[2:5]) + 4
+    yield "Restores that the account has, that the sync sent, and that the warehouse has then:"
     yield f"{'':{widths[0] + widths[1] + 2}}  {'first sync':>{half}}  {'second sync':>{half + 2}}"
     for number, row in enumerate(table):
         if number in {1, len(table) - 1}:
@@ -82,3 +100,13 @@ def _row(row: Sequence[str], widths: Sequence[int]) -> str:
 
 def _rule(widths: Sequence[int]) -> str:
     return "-" * (sum(widths) + 2 * len(widths))
+
+
+def summary(sync: Sync) -> str:
+    """Say in one line what the warehouse has now."""
+    status: Counter[str] = Counter()
+    for counts in sync.warehouse.values():
+        status.update(counts)
+    restores = ", ".join(f"{count} {name}" for name, count in status.most_common())
+    rows = ", ".join(f"{have} {name}" for name, (_, have) in sync.rows.items())
+    return f"The warehouse has {rows} ({restores})."
