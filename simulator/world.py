@@ -381,7 +381,8 @@ class Generated(Sequence[Item]):
         self._length = length
         self._failed_every = failed_every
         self._id = f"66859{addon:07x}%012x"
-        self._first = int((now - timedelta(days=540)).timestamp())
+        # Spread over an hour, as a scheduler does it; all times of all addons would tie without.
+        self._first = int((now - timedelta(days=540)).timestamp()) + addon * 7 % HOUR
         self._step = 539 * DAY // max(length, 1)
         self._fraction = f".{shift:03}Z"
 
@@ -425,7 +426,8 @@ class _Dates(dict[int, str]):
         return self.setdefault(day, f"{moment:%Y-%m-%dT}")
 
 
-DAY = 24 * 60 * 60
+HOUR = 60 * 60
+DAY = 24 * HOUR
 DATES = _Dates()
 MINUTES = [f"{minute // 60:02}:{minute % 60:02}:" for minute in range(24 * 60)]
 SECONDS = [f"{second:02}" for second in range(60)]

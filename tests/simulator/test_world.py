@@ -109,6 +109,11 @@ def test_restores_of_a_regular_world_are_over() -> None:
     assert sum(r["status"] == "failed" and "completedAt" not in r for r in failed) == 10
 
 
+def test_addons_of_a_regular_world_do_not_share_their_times() -> None:
+    restores = World.fan_out(addons=50, restores=10).all_restores()
+    assert len({restore["completedAt"] for restore in restores}) == 500
+
+
 def test_a_large_world_is_made_as_it_is_read() -> None:
     world = World.fan_out(addons=1, restores=1_000_000_000)
     restores = world.listed("restores", "p0", "a0")
