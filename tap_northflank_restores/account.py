@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tap_northflank_restores.errors import ConfigurationError, NotFoundError
-from tap_northflank_restores.prefetch import read_ahead
+from tap_northflank_restores.prefetch import ReadAhead, read_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -75,6 +76,7 @@ class Account:
         addons: Iterable[str] | None = None,
         concurrency: int = 1,
         sample: bool = False,
+        early: str | None = None,
         idle: Callable[[], None] = lambda: None,
     ) -> None:
         """Ask nothing yet.
@@ -85,6 +87,8 @@ class Account:
             addons: Read these addons only, as `projectId/addonId`, and list nothing.
             concurrency: How many pages are fetched at once.
             sample: Read one page at a time of a few projects and addons only.
+            early: A list of each addon to begin reading while the addons are being listed; `read`
+                must then be called for it.
             idle: Called about twice a second while a page is waited for.
         """
         self._client = client
@@ -93,6 +97,7 @@ class Account:
         self._workers = 1 if sample else concurrency
         self._sample = SAMPLE if sample else None
         self._idle = idle
+        self._early = None if self._named or self._workers == 1 else early
         self._projects = _Once(self._list_projects())
         self._addons = _Once(self._list_addons())
 
@@ -118,15 +123,18 @@ class Account:
         """Read a list of each addon, several at once.
 
         Args:
-            addons: The addons, read in this order.
+            addons: The addons as from `to_read`, read in this order.
             name: The list: `restores`, `backups`.
 
         Yields:
             Each addon and the pages of its list. Reading them raises `VanishedError` if the addon
             was listed and is gone, and ConfigurationError if it was named and does not exist.
         """
-        sources = ((addon, self.pages(addon, name)) for addon in addons)
-        yield from self._read_ahead(sources)
+        if name == self._early:
+            for addon, pages in self._early_reader.hand_on():
+                yield addon, self._watched(pages)
+        else:
+            yield from self._read_ahead((addon, self.pages(addon, name)) for addon in addons)
 
     def pages(self, addon: Addon, name: str) -> Iterator[list[Item]]:
         """Read a list of one addon; see `read`."""
@@ -139,6 +147,11 @@ class Account:
                 raise ConfigurationError(msg) from error
             logger.warning("Addon %s was deleted after it was listed; skipped.", addon)
             raise VanishedError from error
+
+    def stop(self) -> None:
+        """End what is being read ahead: the sync has failed."""
+        if self._early:
+            self._early_reader.stop()
 
     def _list_projects(self) -> Iterator[Item]:
         seen = set()
@@ -159,7 +172,18 @@ class Account:
                     # A list that shifts between two pages shows an item twice.
                     if item["id"] not in seen:
                         seen.add(item["id"])
+                        self._begin(Addon(project_id, item["id"]))
                         yield project_id, item
+
+    def _begin(self, addon: Addon) -> None:
+        if self._early:
+            self._early_reader.add(addon, self.pages(addon, self._early))
+
+    @cached_property
+    def _early_reader(self) -> ReadAhead[Addon, list[Item]]:
+        return ReadAhead(
+            workers=self._workers, pages_ahead=PAGES_AHEAD * self._workers, idle=self._idle
+        )
 
     def _pages_of_project(self, project_id: str) -> Iterator[list[Item]]:
         try:

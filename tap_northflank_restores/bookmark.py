@@ -22,7 +22,6 @@ window guesses.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -284,9 +283,10 @@ class Reading:
 def _fingerprint(restore: Restore, completed: int | None) -> int:
     """Return 63 bits over all that the warehouse holds of a restore, its times as instants."""
     started = restore.get("restoreTimestamp")
-    # Nothing is built on it: what is not a time still shows a change as a text.
-    with suppress(TypeError, ValueError):
+    try:
         started = instant(started) if started else None
+    except (TypeError, ValueError):
+        started = str(started)  # Nothing is built on it: as a text it still shows a change.
     text = (
         f"{restore['id']}\0{restore.get('status')}\0{started}\0{completed}"
         f"\0{restore.get('backupId')}"

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -125,15 +125,15 @@ class Client:
         self._timeout = request_timeout
         self._on_response = on_response
         self._slots = threading.BoundedSemaphore(concurrency)
+        # The session prepares requests and the adapter sends them: what `Session.send` adds to each
+        # (cookies, hooks, redirects) is a fifth of its CPU, and none of it is wanted here.
+        self._adapter = HTTPAdapter(pool_maxsize=concurrency)
         self._session = requests.Session()
-        self._session.mount("http://", adapter := HTTPAdapter(pool_maxsize=concurrency))
-        self._session.mount("https://", adapter)
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # As `auth`, the token wins over an entry for the host in ~/.netrc.
         self._session.auth = BearerTokenAuthenticator(token=token)
         self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
         # Proxies and certificates from the environment, looked up once and not for each request.
-        self._transport = self._session.merge_environment_settings(
+        self._transport: Any = self._session.merge_environment_settings(
             self._base, proxies={}, stream=True, verify=None, cert=None
         )
         self._template = self._session.prepare_request(requests.Request("GET", self._base))
@@ -272,13 +272,13 @@ class Client:
         request = self._template.copy()
         request.url = url
         try:
-            with (
-                self._slots,
-                self._session.send(
-                    request, timeout=self._timeout, allow_redirects=False, **self._transport
-                ) as response,
-            ):
-                body = self._read(response)
+            with self._slots:
+                started = time.perf_counter()
+                with self._adapter.send(
+                    request, timeout=self._timeout, **self._transport
+                ) as response:
+                    body = self._read(response)
+                seconds = time.perf_counter() - started
         except requests.exceptions.SSLError as error:
             msg = (
                 f"The certificate of {urlsplit(url).netloc} is not trusted ({_one_line(error)}). "
@@ -287,7 +287,6 @@ class Client:
             raise APIError(self._without_token(msg)) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _TransientError(_connection_trouble(error)) from error
-        seconds = response.elapsed.total_seconds()
         return _Response(
             response.status_code, response.reason or "", response.headers, body, seconds
         )

@@ -38,30 +38,62 @@ class _Source(Generic[Key, Page]):
         self.error: BaseException | None = None
 
 
-class _ReadAhead(Generic[Key, Page]):
-    """The state that the workers and the caller share."""
+class ReadAhead(Generic[Key, Page]):
+    """Worker threads that read lists, and what they share with the caller who gets the pages.
+
+    The lists may be given all at once, or one by one while the workers read already.
+    """
 
     def __init__(
         self,
-        sources: Iterable[tuple[Key, Iterator[Page]]],
+        sources: Iterable[tuple[Key, Iterator[Page]]] = (),
+        *,
+        workers: int,
         pages_ahead: int,
-        idle: Callable[[], None],
+        idle: Callable[[], None] = lambda: None,
     ) -> None:
+        """Start the workers.
+
+        Args:
+            sources: The lists as pairs of a key and an iterator of its pages (never None). They
+                are opened as room comes up; taking the next pair must not block.
+            workers: How many pages are fetched at once.
+            pages_ahead: How many pages may be in memory or in flight before they are handed on.
+            idle: Called about twice a second while the caller waits for a page.
+        """
         self._sources = iter(sources)
+        self._added: deque[tuple[Key, Iterator[Page]]] = deque()
         self._pages_ahead = pages_ahead
         self._idle = idle
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)  # for workers: a page may be fetched
         self._news = threading.Condition(self._lock)  # for the caller: a page came, or an end
         self._open: deque[_Source[Key, Page]] = deque()  # in order; the first is being handed on
-        self._all_opened = False
         self._ahead = 0  # pages fetched or being fetched, and not handed on
         self._resting = 0  # workers that wait
         self._stopped = False
-
-    def run(self, workers: int) -> Iterator[tuple[Key, Iterator[Page]]]:
         for _ in range(workers):
             threading.Thread(target=self._fetch, name="read-ahead", daemon=True).start()
+
+    def add(self, key: Key, pages: Iterator[Page]) -> None:
+        """Give one more list, before the first is handed on."""
+        with self._lock:
+            self._added.append((key, pages))
+            self._wake_worker()
+
+    def stop(self) -> None:
+        """End the workers; a page that one waits for is dropped when it comes."""
+        # Not joined: a worker may sit in a socket for as long as the request may take.
+        with self._lock:
+            self._stopped = True
+            self._work.notify_all()
+
+    def hand_on(self) -> Iterator[tuple[Key, Iterator[Page]]]:
+        """Yield each list's key and its pages, in order; end the workers when that ends.
+
+        An exception of a list is raised where the caller reads that list, after its pages so far.
+        Pages left over when the next list is asked for are dropped.
+        """
         try:
             while (head := self._head()) is not None:
                 yield head.key, self._hand_on(head)
@@ -72,10 +104,7 @@ class _ReadAhead(Generic[Key, Page]):
                     self._open.popleft()
                     self._wake_worker()
         finally:
-            # Not joined: a worker may sit in a socket for as long as the request may take.
-            with self._lock:
-                self._stopped = True
-                self._work.notify_all()
+            self.stop()
 
     def _head(self) -> _Source[Key, Page] | None:
         with self._lock:
@@ -145,11 +174,10 @@ class _ReadAhead(Generic[Key, Page]):
         return self._open_next() if self._ahead < self._pages_ahead else None
 
     def _open_next(self) -> _Source[Key, Page] | None:
-        if self._all_opened or self._stopped:
+        if self._stopped:
             return None
-        item = next(self._sources, None)
+        item = self._added.popleft() if self._added else next(self._sources, None)
         if item is None:
-            self._all_opened = True
             return None
         source = _Source(*item)
         self._open.append(source)
@@ -168,23 +196,12 @@ def read_ahead(
     pages_ahead: int,
     idle: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[Key, Iterator[Page]]]:
-    """Read several lists at once and hand them on in order.
+    """Hand on lists in order, see `ReadAhead`; with one worker, read nothing ahead.
 
-    An exception of a list is raised where the caller reads that list, after its pages so far.
     Closing the returned iterator ends the reading.
-
-    Args:
-        sources: The lists as pairs of a key and an iterator of its pages (never None). They are
-            opened as room comes up; taking the next pair must not block.
-        workers: How many pages are fetched at once; with 1, nothing is read ahead and no thread
-            is started.
-        pages_ahead: How many pages may be in memory or in flight before they are handed on.
-        idle: Called about twice a second while the caller waits for a page.
-
-    Yields:
-        Each list's key and its pages. Pages left over when the next list is asked for are dropped.
     """
     if workers == 1:
         yield from sources
     else:
-        yield from _ReadAhead(sources, pages_ahead, idle).run(workers)
+        reader = ReadAhead(sources, workers=workers, pages_ahead=pages_ahead, idle=idle)
+        yield from reader.hand_on()

@@ -43,6 +43,9 @@ class PagedStream(Stream):
     def keep_state(self) -> None:
         """Take into the state what is delivered by now. Called only when all records are out."""
 
+    def give_up(self) -> None:
+        """End what runs in the background. Called when the sync of this stream fails."""
+
     @property
     def is_sample(self) -> bool:
         """Whether this is the dry run of `--test`."""
@@ -71,9 +74,16 @@ class PagedStream(Stream):
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[Record, Any, Any]:
-        if self.is_sample or not write_messages or self._is_transformed():
-            yield from super()._sync_records(context, write_messages=write_messages)
-            return
+        try:
+            if self.is_sample or not write_messages or self._is_transformed():
+                yield from super()._sync_records(context, write_messages=write_messages)
+            else:
+                self._sync_pages()
+        except BaseException:
+            self.give_up()
+            raise
+
+    def _sync_pages(self) -> None:
         writer: MessageWriter = self._tap.message_writer  # type: ignore[assignment]
         with self.get_record_counter() as counter, self.get_sync_timer():
             for page in self.get_pages():

@@ -71,6 +71,10 @@ class NorthflankStream(PagedStream):
             metric = metrics.Metric.HTTP_REQUEST_COUNT
             metrics.log(self.metrics_logger, metrics.Point("counter", metric, requests, tags))
 
+    @override
+    def give_up(self) -> None:
+        self.tap.account.stop()
+
     def shaper(self, **ids: str) -> Callable[[Item], Record]:
         """Return what makes a record of an item of the API.
 

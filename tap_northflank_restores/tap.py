@@ -167,6 +167,7 @@ class TapNorthflankRestores(Tap):
                 isinstance(stream, streams.NorthflankStream) and stream.is_sample
                 for stream in self.streams.values()
             ),
+            early=self.restores.name if self.restores.selected else None,
             idle=self.idle,
         )
 
