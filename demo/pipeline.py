@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sysconfig
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ from demo.account import ROOT
 from demo.process import child
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import subprocess
+    from collections.abc import Iterator, Mapping
 
 OURS = re.compile(r"TAP_NORTHFLANK_RESTORES_|TARGET_|MELTANO_|PG")
 """Names of variables by which the user's environment would change what runs."""
@@ -41,6 +43,7 @@ class Pipeline:
         self.log = home / "meltano.log"
         self.env = {name: value for name, value in os.environ.items() if not OURS.match(name)}
         self.env["MELTANO_DATABASE_URI"] = f"sqlite:///{home / 'meltano.db'}"
+        self.env["MELTANO_CLI_LOG_FORMAT"] = "uncolored"
         self.env["MELTANO_PROJECT_READONLY"] = "true"  # It would format meltano.yml now and then.
         if plugins:
             self.env["MELTANO_SYS_DIR_ROOT"] = str(plugins)
@@ -48,18 +51,23 @@ class Pipeline:
             self.env[name] = f"{self.env.get(name, '')},127.0.0.1".lstrip(",")
         self.env.update(settings)
 
+    @contextmanager
+    def start(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Start Meltano with arguments such as `"run", "sync"`; its output goes to the log."""
+        meltano = str(Path(sysconfig.get_path("scripts")) / "meltano")
+        # The user's .env file is left out.
+        command = [meltano, f"--env-file={os.devnull}", *arguments]
+        with child(command, cwd=ROOT, log=self.log, env=self.env) as process:
+            yield process
+
     def meltano(self, *arguments: str) -> None:
-        """Run Meltano with arguments such as `"run", "sync"`; its output goes to the log.
+        """Run Meltano to its end.
 
         Raises:
             DemoError: it failed.
         """
-        meltano = str(Path(sysconfig.get_path("scripts")) / "meltano")
-        # The user's .env file is left out.
-        options = [f"--env-file={os.devnull}", "--log-format=uncolored"]
         start = self.log.stat().st_size if self.log.exists() else 0
-        command = [meltano, *options, *arguments]
-        with child(command, cwd=ROOT, log=self.log, env=self.env) as process:
+        with self.start(*arguments) as process:
             code = process.wait()
         if code:
             with self.log.open(errors="replace") as log:

@@ -10,19 +10,19 @@ import sys
 from demo import DemoError
 from demo.postgres import postgres, program
 from demo.process import Stopped, stop_on_signals
-from demo.steps import DATA, DATABASE
+from demo.steps import DATA, DATABASE, HOME
 
 
 def main() -> int:
     """Start the server, run psql with the arguments given to us, and stop the server."""
-    if not DATA.exists():
+    if not (HOME / DATA).exists():
         sys.exit("There is nothing to look at yet: run ./dev demo first.")
     stop_on_signals()
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is for psql: it ends a query.
     # Tables are found without the name of their schema.
     os.environ["PGOPTIONS"] = "-c search_path=northflank,public"
     try:
-        with postgres(DATA) as server:
+        with postgres(HOME / DATA) as server:
             command = [str(program("psql")), server.dsn(DATABASE), *sys.argv[1:]]
             return subprocess.run(command, check=False).returncode  # noqa: S603
     except DemoError as error:

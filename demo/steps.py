@@ -15,10 +15,13 @@ from demo.postgres import postgres, privileges
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import ExitStack
+    from pathlib import Path
 
 HOME = ROOT / ".dev" / "demo"
-DATA = HOME / "postgres"
-DATABASE = "warehouse"
+"""Folder of what a demo leaves: the warehouse, and what was logged."""
+
+DATA, DATABASE = "postgres", "warehouse"
+"""The folder in it that PostgreSQL keeps its data in, and the name of the database."""
 
 END = """
 The warehouse stays in .dev/demo until the next demo, which starts afresh. To look at it:
@@ -46,17 +49,26 @@ def say(text: str, end: str = "\n") -> None:
     sys.stdout.flush()
 
 
-def demo(stack: ExitStack) -> None:
-    """Do one thing after the other; what is to be stopped at the end goes on the stack."""
-    if warning := privileges(DATA):
+def demo(stack: ExitStack, home: Path = HOME, plugins: Path | None = None) -> None:
+    """Do one thing after the other.
+
+    Args:
+        stack: takes what is to be stopped at the end.
+        home: folder of what is left.
+        plugins: see `Pipeline`.
+
+    Raises:
+        DemoError: a step failed, or the warehouse is not what it should be.
+    """
+    if warning := privileges(home / DATA):
         say(warning)
     with step("PostgreSQL starts"):
-        server = stack.enter_context(postgres(DATA))
+        server = stack.enter_context(postgres(home / DATA))
         warehouse = server.make(DATABASE)
-        for left_over in HOME.glob("meltano.*"):
+        for left_over in home.glob("meltano.*"):
             left_over.unlink()
     with step("A simulated Northflank account starts") as results:
-        source = stack.enter_context(account(HOME / "simulator.log"))
+        source = stack.enter_context(account(home / "simulator.log"))
         world = source.world()
         results += [f"{world[name]} {name}" for name in ("projects", "addons", "restores")]
     settings = {
@@ -64,7 +76,7 @@ def demo(stack: ExitStack) -> None:
         "TAP_NORTHFLANK_RESTORES_API_TOKEN": source.token,
         "TARGET_POSTGRES_SQLALCHEMY_URL": warehouse,
     }
-    pipeline = Pipeline(HOME, settings)
+    pipeline = Pipeline(home, settings, plugins=plugins)
     with step("Meltano installs the tap and the loader, the first time"):
         pipeline.meltano("run", "--only-install", "sync")
     with step("First sync, of all that there is") as results:
