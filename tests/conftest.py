@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simulator import Behaviour, World, serve
-from tests.support import wait_for_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +26,6 @@ def _shared_server() -> Iterator[Server]:
 @pytest.fixture
 def server(_shared_server: Server) -> Server:
     """A simulator with an empty world and nothing odd; for a rate limit, start one of its own."""
-    wait_for_threads()
     _shared_server.world = World()
     _shared_server.behaviour = Behaviour()
     _shared_server.faults = []

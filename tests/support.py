@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sysconfig
 import threading
+import time
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from simulator import Request, Server
 
 COMMAND = Path(sysconfig.get_path("scripts")) / TapNorthflankRestores.name
-SECONDS = 30
-"""How long a process or a thread may take until the test fails."""
+SECONDS = 20
+"""How long a process or a thread may take to end until the test fails."""
 
 Record = dict[str, Any]
 
@@ -133,7 +134,7 @@ def tap(*arguments: str) -> Run:
 
 @contextmanager
 def _as_a_process() -> Iterator[None]:
-    """Put back what the command changes in its process, and wait for its threads."""
+    """Put back what the command changes in its process, and see its threads end."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     handling = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -147,18 +148,16 @@ def _as_a_process() -> Iterator[None]:
             root.handlers[:] = handlers
             for number, handler in handling.items():
                 signal.signal(number, handler)
-            wait_for_threads()
+            end_of_threads()
 
 
-def reading_threads() -> list[threading.Thread]:
-    """Return the threads of this process that read lists of the API."""
-    return [thread for thread in threading.enumerate() if thread.name == "read-ahead"]
-
-
-def wait_for_threads() -> None:
-    """Wait until the threads that read lists have ended, so that no request comes late."""
-    for thread in reading_threads():
-        thread.join(SECONDS)
+def end_of_threads() -> None:
+    """Wait for the threads that read lists: a run that is over makes no more requests."""
+    until = time.monotonic() + SECONDS
+    for thread in threading.enumerate():
+        if thread.name == "read-ahead":
+            thread.join(until - time.monotonic())
+            assert not thread.is_alive(), "the run is over and left its threads behind"
 
 
 @contextmanager
