@@ -134,10 +134,13 @@ class Account:
             for addon, pages in self._early_reader.hand_on():
                 yield addon, self._watched(pages)
         else:
-            yield from self._read_ahead((addon, self.pages(addon, name)) for addon in addons)
+            yield from self._read_ahead((addon, self._pages(addon, name)) for addon in addons)
 
-    def pages(self, addon: Addon, name: str) -> Iterator[list[Item]]:
-        """Read a list of one addon; see `read`."""
+    def read_again(self, addon: Addon, name: str) -> Iterator[list[Item]]:
+        """Read a list of one addon once more, nothing ahead; see `read`."""
+        yield from self._watched(self._pages(addon, name))
+
+    def _pages(self, addon: Addon, name: str) -> Iterator[list[Item]]:
         path = ("projects", addon.project_id, "addons", addon.id, name)
         try:
             yield from self._client.pages(*path, name=name)
@@ -177,7 +180,7 @@ class Account:
 
     def _begin(self, addon: Addon) -> None:
         if self._early:
-            self._early_reader.add(addon, self.pages(addon, self._early))
+            self._early_reader.add(addon, self._pages(addon, self._early))
 
     @cached_property
     def _early_reader(self) -> ReadAhead[Addon, list[Item]]:

@@ -164,6 +164,10 @@ class RestoresStream(NorthflankStream):
                 f"it takes {REPLICATION_KEY}, or the replication-method FULL_TABLE."
             )
 
+    @property
+    def _is_incremental(self) -> bool:
+        return self.replication_method == REPLICATION_INCREMENTAL
+
     @override
     def get_pages(self) -> Iterator[list[Record]]:
         account, progress = self.tap.account, self.tap.progress
@@ -182,22 +186,22 @@ class RestoresStream(NorthflankStream):
                     pass
                 progress.done += 1
                 self.keep_state_in_time()
-            # Each addon that has restores has a bookmark of its own now.
-            self.stream_state.pop("replication_key", None)
-            self.stream_state.pop("replication_key_value", None)
+            if self._is_incremental:
+                # Each addon that has restores has a bookmark of its own now.
+                self.stream_state.pop("replication_key", None)
+                self.stream_state.pop("replication_key_value", None)
         finally:
             if not self.writes_batches:
                 self.keep_state()
                 self.write_state()
 
     def _read_addon(self, addon: Addon, pages: Iterable[list[Item]]) -> Iterator[list[Record]]:
-        incremental = self.replication_method == REPLICATION_INCREMENTAL
-        before = self._bookmark(addon) if incremental else Bookmark()
+        before = self._bookmark(addon) if self._is_incremental else Bookmark()
         start_date = self.config.get("start_date")
         start = instant(start_date) if start_date else None
         shape = self.shaper(projectId=addon.project_id, addonId=addon.id)
 
-        reading = Reading(before, start=start, everything=not incremental)
+        reading = Reading(before, start=start, everything=not self._is_incremental)
         yield from self._take(reading, addon, pages, shape)
         if not reading.proven:
             self.logger.info(
@@ -209,11 +213,11 @@ class RestoresStream(NorthflankStream):
             )
             if reading.must_read_again:
                 reading = Reading(before, start=start, everything=True)
-                again = self.tap.account.pages(addon, self.name)
+                again = self.tap.account.read_again(addon, self.name)
                 yield from self._take(reading, addon, again, shape)
             else:
                 yield from _chunks(shape(restore) for restore in reading.finish())
-        if incremental:
+        if self._is_incremental:
             self._finished.append((addon, reading.delivered))
 
     def _take(
