@@ -170,30 +170,40 @@ class RestoresStream(NorthflankStream):
 
     @override
     def get_pages(self) -> Iterator[list[Record]]:
+        try:
+            yield from self._read_addons()
+        except GeneratorExit:
+            raise  # Nobody takes the output any more.
+        except BaseException:
+            self._put_state()
+            raise
+        self._put_state()
+
+    def _put_state(self) -> None:
+        if not self.writes_batches:  # The last records may wait for their batch.
+            self.keep_state()
+            self.write_state()
+
+    def _read_addons(self) -> Iterator[list[Record]]:
         account, progress = self.tap.account, self.tap.progress
         self._partitions = {
             _addon(partition): partition for partition in self.stream_state.get("partitions", [])
         }
         addons = account.to_read()
         progress.addons = len(addons)
-        try:
-            for addon, pages in account.read(addons, self.name):
-                try:
-                    for page in self._read_addon(addon, pages):
-                        progress.sent += len(page)
-                        yield page
-                except VanishedError:
-                    pass
-                progress.done += 1
-                self.keep_state_in_time()
-            if self._is_incremental:
-                # Each addon that has restores has a bookmark of its own now.
-                self.stream_state.pop("replication_key", None)
-                self.stream_state.pop("replication_key_value", None)
-        finally:
-            if not self.writes_batches:
-                self.keep_state()
-                self.write_state()
+        for addon, pages in account.read(addons, self.name):
+            try:
+                for page in self._read_addon(addon, pages):
+                    progress.sent += len(page)
+                    yield page
+            except VanishedError:
+                pass
+            progress.done += 1
+            self.keep_state_in_time()
+        if self._is_incremental:
+            # Each addon that has restores has a bookmark of its own now.
+            self.stream_state.pop("replication_key", None)
+            self.stream_state.pop("replication_key_value", None)
 
     def _read_addon(self, addon: Addon, pages: Iterable[list[Item]]) -> Iterator[list[Record]]:
         before = self._bookmark(addon) if self._is_incremental else Bookmark()
@@ -264,7 +274,7 @@ class RestoresStream(NorthflankStream):
     def keep_state_in_time(self) -> None:
         """Write a STATE message if one is due. Called between pages and while one is waited for."""
         if self.writes_batches:
-            return  # An addon's last records may wait for their batch: `keep_state` follows it.
+            return  # `keep_state` follows each batch instead.
         self.keep_state()
         age = time.monotonic() - self._state_written
         if self._changed and (
