@@ -204,7 +204,7 @@ class Client:
                 f"GET {path}: {error}, {MAX_TRIES} times. "
                 "Run the sync again later: what was finished is not read twice."
             )
-            raise APIError(self._without_token(msg)) from error
+            raise APIError(msg) from error
         except StoppedError as error:
             msg = "Stopped while waiting for the API."
             raise InterruptedSyncError(msg) from error
@@ -228,10 +228,11 @@ class Client:
         status = response.status
         if status == HTTPStatus.OK:
             return _decode(response.body, name)
-        said = f"{status} {response.reason}{_api_message(response.body)}"
+        message = _api_message(response.body, self._without_token)
+        said = self._without_token(f"{status} {response.reason}") + message
         if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _TransientError(said)
-        raise _final_error(path, status, self._without_token(said))
+        raise _final_error(path, status, said)
 
     def _request(self, url: str) -> _Response:
         """Send a GET, follow redirects on the same host, and wait out what the quota asks for."""
@@ -241,18 +242,27 @@ class Client:
             target = response.headers.get("Location")
             if response.status not in _REDIRECTS or target is None:
                 return response
-            target = urljoin(url, target)
-            # Another host, port or scheme must not see the token; http to https may.
-            if self._session.should_strip_auth(url, target):  # type: ignore[no-untyped-call]
-                there, path = urlsplit(target), urlsplit(asked).path
-                msg = (
-                    f"GET {path}: the API redirects to {there.scheme}://{there.netloc}, where the "
-                    "token is not sent. If that is the API, set api_url to it."
-                )
-                raise APIError(self._without_token(msg))
-            url = target
+            url = self._redirected(url, target)
         msg = f"GET {urlsplit(asked).path}: more than {MAX_REDIRECTS} redirects. Check api_url."
         raise APIError(msg)
+
+    def _redirected(self, url: str, location: str) -> str:
+        asked = f"GET {urlsplit(url).path}: the API redirects to"
+        try:
+            target = urljoin(url, location)
+            there = urlsplit(target)
+            # Another host, port or scheme must not see the token; http to https may.
+            elsewhere = self._session.should_strip_auth(url, target)  # type: ignore[no-untyped-call]
+        except ValueError:
+            msg = f"{asked} {location!r}, which is no URL. Check api_url."
+            raise APIError(self._without_token(msg)) from None
+        if elsewhere:
+            msg = (
+                f"{asked} {there.scheme}://{there.netloc}, where the token is not sent. If that is "
+                "the API, set api_url to it."
+            )
+            raise APIError(self._without_token(msg))
+        return target
 
     def _send_within_quota(self, url: str) -> _Response:
         while True:
@@ -286,7 +296,7 @@ class Client:
             )
             raise APIError(self._without_token(msg)) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise _TransientError(_connection_trouble(error)) from error
+            raise _TransientError(self._without_token(_connection_trouble(error))) from error
         return _Response(
             response.status_code, response.reason or "", response.headers, body, seconds
         )
@@ -307,7 +317,7 @@ class Client:
         logger.warning(
             "GET %s: %s; try %d of %d in %.1f s",
             path,
-            self._without_token(str(details.get("exception"))),
+            details.get("exception"),
             details["tries"] + 1,
             MAX_TRIES,
             details["wait"],
@@ -342,16 +352,16 @@ def _decode(body: bytes, name: str) -> tuple[list[Item], _Pagination]:
     return items, decoded.pagination
 
 
-def _api_message(body: bytes) -> str:
+def _api_message(body: bytes, without_token: Callable[[str], str]) -> str:
     """Return what the documented error body says, as `: Not found (error id …)`."""
     try:
         error = msgspec.json.decode(body)["error"]
         message, id_ = error.get("message"), error.get("id")
     except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError, AttributeError):
         return " with HTML" if body.lstrip()[:1] == b"<" else ""
-    return (f": {_one_line(message)}" if message else "") + (
-        f" (error id {_one_line(id_)})" if id_ else ""
-    )
+    # Before the line is cut, or a part of the token might be left at its end.
+    message, id_ = (_one_line(without_token(str(part))) if part else "" for part in (message, id_))
+    return (f": {message}" if message else "") + (f" (error id {id_})" if id_ else "")
 
 
 def _final_error(path: str, status: int, said: str) -> Exception:
