@@ -30,3 +30,20 @@ def instant(text: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     return (moment - _EPOCH) // _MICROSECOND
+
+
+def in_utc(text: str) -> str:
+    """Write a time in UTC with `Z`, the instant being the same.
+
+    Loaders with columns without a zone drop an offset, and with it the instant; the COPY of
+    PostgreSQL does, whatever the session's zone is.
+
+    Args:
+        text: A date and time as `instant` reads it.
+
+    Raises:
+        ValueError: The text is not a date and time.
+    """
+    moment = _EPOCH + instant(text) * _MICROSECOND
+    precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
+    return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from importlib import resources
 from itertools import groupby
 from operator import itemgetter
@@ -23,7 +24,7 @@ from tap_northflank_restores.bookmark import (
     UnreadableTimeError,
 )
 from tap_northflank_restores.errors import APIError, ConfigurationError
-from tap_northflank_restores.instants import instant
+from tap_northflank_restores.instants import in_utc, instant
 from tap_northflank_restores.sdk import PagedStream
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class NorthflankStream(PagedStream):
         """Return what makes a record of an item of the API.
 
         Each selected property of the schema is in the record, null if the API leaves it out;
-        what the schema does not know is left out.
+        what the schema does not know is left out. A time with an offset is written in UTC.
 
         Args:
             ids: What the path says and the item does not: `projectId`, `addonId`.
@@ -88,7 +89,21 @@ class NorthflankStream(PagedStream):
         names = [name for name in self.schema["properties"] if self.mask["properties", name]]
         constants = {name: value for name, value in constants.items() if name in names}
         fields = [name for name in names if name not in constants]
-        return lambda item: {**constants, **{name: item.get(name) for name in fields}}
+        times = [
+            name for name in fields if self.schema["properties"][name].get("format") == "date-time"
+        ]
+
+        def shape(item: Item) -> Record:
+            record = {**constants, **{name: item.get(name) for name in fields}}
+            for name in times:
+                text = record[name]
+                if isinstance(text, str) and text[-1:] != "Z":
+                    # What is no time is for the loader to refuse.
+                    with suppress(ValueError, OverflowError):
+                        record[name] = in_utc(text)
+            return record
+
+        return shape
 
 
 class ProjectsStream(NorthflankStream):
