@@ -1,0 +1,98 @@
+"""Meltano, the loader and a PostgreSQL, apart from those of the checkout's user."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from demo.account import ROOT
+from demo.pipeline import Pipeline
+from demo.postgres import Postgres, postgres
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from simulator import Server
+
+Row = dict[str, Any]
+
+PLUGINS = ROOT / ".dev" / "test" / "meltano"
+"""Where the tests' plugins are installed, once for all runs."""
+
+
+class Warehouse:
+    """A database of one test, whose sessions are not in UTC."""
+
+    def __init__(self, dsn: str) -> None:
+        """Take the database's URL."""
+        self.dsn = dsn
+
+    def rows(self, query: str) -> list[Row]:
+        """Return the rows of a query; none if its table is not there yet."""
+        with psycopg.connect(self.dsn, row_factory=dict_row) as connection:
+            try:
+                return connection.execute(query.encode()).fetchall()
+            except psycopg.errors.UndefinedTable:
+                return []
+
+    def count(self, table: str) -> int:
+        """Return how many rows a table of the tap has, 0 if it is not there."""
+        return len(self.rows(f"SELECT 1 FROM northflank.{table}"))  # noqa: S608
+
+    def loaded_last(self) -> list[Row]:
+        """Return the restores that the last sync has loaded."""
+        return self.rows("""
+            SELECT * FROM northflank.restores WHERE _sdc_sync_started_at
+                = (SELECT max(_sdc_sync_started_at) FROM northflank.restores)
+        """)
+
+
+class Sync(Pipeline):
+    """The pipeline of one test."""
+
+    def exit_codes(self) -> dict[str, int]:
+        """Return what Meltano logged last as the exit codes of tap and loader."""
+        lines = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
+        found = [json.loads(line) for line in lines if '"exit_codes"' in line]
+        codes: dict[str, int] = found[-1]["exit_codes"]
+        return codes
+
+
+@pytest.fixture(scope="session")
+def _postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    with postgres(tmp_path_factory.mktemp("postgres") / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def warehouse(_postgres: Postgres) -> Warehouse:
+    dsn = _postgres.make("warehouse")
+    with psycopg.connect(dsn) as connection:
+        connection.execute("ALTER DATABASE warehouse SET timezone = 'Asia/Tokyo'")
+    return Warehouse(dsn)
+
+
+@pytest.fixture(scope="session")
+def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where tap and loader are installed."""
+    PLUGINS.mkdir(parents=True, exist_ok=True)
+    home = tmp_path_factory.mktemp("install")
+    Pipeline(home, {}, plugins=PLUGINS).meltano("run", "--only-install", "sync")
+    return PLUGINS
+
+
+@pytest.fixture
+def pipeline(server: Server, warehouse: Warehouse, plugins: Path, tmp_path: Path) -> Sync:
+    """Meltano from the test's simulator to its warehouse; settings may be added to its `env`."""
+    settings = {
+        "MELTANO_CLI_LOG_FORMAT": "json",
+        "TAP_NORTHFLANK_RESTORES_API_URL": server.url,
+        "TAP_NORTHFLANK_RESTORES_API_TOKEN": server.token,
+        "TARGET_POSTGRES_SQLALCHEMY_URL": warehouse.dsn,
+    }
+    return Sync(tmp_path, settings, plugins=plugins)
