@@ -159,10 +159,9 @@ class Company:
     # Restores ---------------------------------------------------------------------------------
 
     def _plans(self, database: Database, before: datetime, until: datetime) -> Iterator[Planned]:
-        # A month's retries may fall into the next one, so the month before counts too.
-        month = (before.replace(day=1) - timedelta(days=1)).replace(day=1, hour=0, minute=0)
+        month = _midnight(before).replace(day=1)
         while month <= until:
-            yield from self._month(database, month.replace(second=0, microsecond=0))
+            yield from self._month(database, month)
             month = (month + timedelta(days=32)).replace(day=1)
         yield from self._incident(database)
         yield from self._unfinished(database)
@@ -346,7 +345,7 @@ def _backup_id(schedule: str, created: datetime) -> str:
 
 
 def _working_hour(rng: random.Random, month: datetime) -> datetime:
-    day = month + timedelta(days=rng.randint(2, 23))
+    day = month + timedelta(days=rng.randint(2, 22))  # and its retries fall in this month
     day += timedelta(days=max(0, 7 - day.weekday()) if day.weekday() > FRIDAY else 0)
     return day + timedelta(minutes=rng.randint(8 * 60, 14 * 60), milliseconds=rng.randrange(60_000))
 
