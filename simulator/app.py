@@ -9,7 +9,7 @@ from collections import OrderedDict
 from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, cast
-from urllib.parse import parse_qsl, unquote, urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
@@ -220,7 +220,7 @@ def error_body(status: int, message: str, name: str) -> Item:
 def _target(path: str) -> Target | None:
     if not (match := ROUTE.fullmatch(path)):
         return None
-    team, project, addons, addon, name, backup = (part and unquote(part) for part in match.groups())
+    team, project, addons, addon, name, backup = match.groups()
     kind = name or ("backup-restores" if backup else "addons" if addons else "projects")
     return Target(cast("ListKind", kind), team, project or "", addon or "", backup or "")
 

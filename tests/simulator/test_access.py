@@ -58,10 +58,6 @@ def test_what_does_not_exist_answers_404(client: Client, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
-def test_a_percent_encoded_path_is_the_same(client: Client) -> None:
-    assert client.get("/v1/projects/%70/addons/%61/restores").status_code == 200
-
-
 def test_only_get_is_served(client: Client) -> None:
     response = client.session.post(client.url + RESTORES, timeout=5)
     assert response.status_code == 404
