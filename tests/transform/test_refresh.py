@@ -1,0 +1,232 @@
+"""How the marts follow the warehouse: what is new, gone, missing, empty or misspelt."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simulator import World
+from simulator.world import START
+from tests.transform.warehouse import DuckDB, rows_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.transform.warehouse import Postgres, Row, Warehouse
+
+MARTS = {
+    "restore_attempts": "restore_key",
+    "addon_recoverability": "addon_key",
+    "restore_drill_evidence": "evidence_key",
+    "daily_restore_activity": "activity_key",
+    "refresh_info": "as_of",
+}
+NO_ROWS = {**dict.fromkeys(MARTS, 0), "refresh_info": 1}
+UNTESTED = "--exclude-resource-type=test"
+
+
+@pytest.fixture
+def world() -> World:
+    return World.company(addons=24, months=6)
+
+
+@pytest.fixture(params=["postgres", "duckdb"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Warehouse:
+    """An empty database, one of either engine after the other."""
+    if request.param == "duckdb":
+        return DuckDB(tmp_path / "warehouse")
+    warehouse: Warehouse = request.getfixturevalue("warehouse")
+    return warehouse
+
+
+def all_marts(warehouse: Warehouse) -> dict[str, dict[str, Row]]:
+    """Return the rows of all marts, without the time of the run."""
+    marts = {name: warehouse.mart(name, key) for name, key in MARTS.items()}
+    for row in marts["refresh_info"].values():
+        del row["refreshed_at"]
+    return marts
+
+
+def test_incremental_equals_full_refresh(world: World, engine: Warehouse) -> None:
+    engine.load(rows_of(world))
+    engine.build(UNTESTED, as_of=world.now)
+    before = all_marts(engine)
+
+    world.advance(days=45)
+    changed = rows_of(world, backups=True)
+    changed["projects"][0]["name"] = "Renamed"
+    changed["addons"][1]["name"] = "Renamed too"
+    gone = changed["restores"].pop()
+    engine.load(changed)
+    engine.query(
+        "delete from restores where \"projectId\" = '{projectId}' "  # noqa: S608
+        "and \"addonId\" = '{addonId}' and id = '{id}'".format(**gone)
+    )
+    addon = changed["addons"][2]
+    engine.set_targets(f"{addon['projectId']},{addon['id']},7")
+    engine.build(as_of=world.now, rto_minutes=45)
+    incremental = all_marts(engine)
+    engine.build(UNTESTED, "--full-refresh", as_of=world.now, rto_minutes=45)
+
+    assert incremental == all_marts(engine)
+    assert len(incremental["restore_attempts"]) == len(changed["restores"])
+    assert len(incremental["restore_attempts"]) != len(before["restore_attempts"])
+
+
+def test_only_what_changed_is_written(world: World, warehouse: Postgres) -> None:
+    def versions() -> dict[str, str]:
+        rows = warehouse.query("select restore_key, xmin::text as version from restore_attempts")
+        return {row["restore_key"]: row["version"] for row in rows}
+
+    rows = rows_of(world)
+    older_than_most = rows["restores"].pop(0)
+    warehouse.load(rows)
+    warehouse.build(UNTESTED, as_of=world.now)
+    before = versions()
+    rows["restores"][1]["status"] = "not-supported"
+    rows["restores"].append(older_than_most)
+    warehouse.load(rows)  # All rows anew, as a forced full sync does.
+    warehouse.build(UNTESTED, as_of=world.now)
+
+    written = {key for key, version in versions().items() if before.get(key) != version}
+    assert written == {
+        f"{row['projectId']}/{row['addonId']}/{row['id']}"
+        for row in (older_than_most, rows["restores"][1])
+    }
+
+
+def test_addon_that_left_the_listing_is_gone_and_keeps_its_evidence(warehouse: Postgres) -> None:
+    world = World()
+    world.add_project("shop")
+    for addon in ("kept", "removed"):
+        world.add_addon("shop", addon)
+        world.add_restore("shop", addon)
+    world.add_addon("shop", "marked", status="deleted")
+    warehouse.load(rows_of(world))
+    world.remove_addon("shop", "removed")
+    warehouse.load(rows_of(world))
+    (listing,) = warehouse.query('select max("_sdc_batched_at") as at from addons')
+    much_later = listing["at"].replace(tzinfo=timezone.utc) + timedelta(days=200)
+    warehouse.build(as_of=much_later)
+
+    addons = warehouse.mart("addon_recoverability", "addon_id")
+    assert {addon: row["is_current"] for addon, row in addons.items()} == {
+        "kept": True,
+        "removed": False,
+        "marked": False,
+    }
+    assert addons["removed"]["attempts"] == 1
+    rows = warehouse.query("select * from restore_drill_evidence order by quarter_start")
+    tested = {row["addon_id"] for row in rows if row["tested"]}
+    assert tested == {"kept", "removed"}
+    last = {row["addon_id"]: row["quarter_start"] for row in rows}
+    assert last["removed"] == last["marked"] < last["kept"]  # A deleted one is not to be tested.
+
+
+def test_named_addons_need_no_listing(world: World, engine: Warehouse) -> None:
+    restores = rows_of(world)["restores"]
+    engine.load({"restores": restores})
+    engine.build(as_of=world.now)
+
+    addons = engine.mart("addon_recoverability", "addon_key")
+    assert set(addons) == {f"{r['projectId']}/{r['addonId']}" for r in restores}
+    assert {row["is_current"] for row in addons.values()} == {True}
+    attempts = engine.mart("restore_attempts", "restore_key")
+    assert len(attempts) == len(restores)
+    assert {row["backup_known"] for row in attempts.values()} == {None}
+
+
+def test_tables_need_not_be_there(engine: Warehouse) -> None:
+    engine.build(as_of=START)
+    assert {name: len(rows) for name, rows in all_marts(engine).items()} == NO_ROWS
+
+
+def test_tables_may_be_empty(warehouse: Postgres) -> None:
+    warehouse.load({"projects": [], "addons": [], "backups": [], "restores": []})
+    warehouse.build(as_of=START)
+    assert {name: len(rows) for name, rows in all_marts(warehouse).items()} == NO_ROWS
+
+
+def test_as_of_is_the_start_of_the_run_unless_given(warehouse: Postgres) -> None:
+    warehouse.dbt("build", UNTESTED)
+    (info,) = warehouse.query(
+        "select as_of = refreshed_at as same, now() - as_of < '1 hour' as recent from refresh_info"
+    )
+    assert info == {"same": True, "recent": True}
+
+
+@pytest.mark.parametrize(
+    ("given", "day"),
+    [("2026-07-01", date(2026, 7, 1)), ("2026-07-01T01:30:00+02:00", date(2026, 6, 30))],
+)
+def test_as_of_takes_a_day_or_a_time(given: str, day: date, warehouse: Postgres) -> None:
+    warehouse.dbt("build", UNTESTED, "--vars", json.dumps({"as_of": given}))
+    (info,) = warehouse.query("select (as_of at time zone 'UTC')::date as day from refresh_info")
+    assert info["day"] == day
+
+
+def test_misspelt_as_of_is_one_clear_line(warehouse: Postgres) -> None:
+    printed = warehouse.dbt("build", "--vars", '{"as_of": "yesterday"}', succeeds=False)
+    assert "The variable as_of is 'yesterday'; it takes an ISO 8601 time" in printed
+
+
+@pytest.mark.parametrize("wrong", ["postgresql://host/?ssl=on&secret", "host/secret", "secret"])
+def test_misspelt_url_is_one_clear_line_without_it(wrong: str, warehouse: Postgres) -> None:
+    warehouse.url = wrong
+    printed = warehouse.dbt("build", succeeds=False)
+    assert printed.count("\n") == 1
+    assert printed.startswith("DBT_POSTGRES_URL is no PostgreSQL URL")
+    assert "secret" not in printed
+
+
+def test_odd_rows_only_warn(warehouse: Postgres) -> None:
+    world = World()
+    world.add_project("shop")
+    world.add_addon("shop", "orders", status="hibernating")
+    world.add_restore("shop", "orders", "new-status", "hibernating")
+    world.add_restore("shop", "orders", "undated", restoreTimestamp=None, completedAt=None)
+    world.add_restore("shop", "orders", "backwards", restoreTimestamp="2026-12-24T00:00:00.000Z")
+    world.add_restore("shop", "orders", "stuck", "in-progress")
+    world.advance(days=3)
+    world.add_restore("shop", "orders", "later")
+    warehouse.load(rows_of(world))
+    warehouse.query("update restores set status = 'in-progress' where id = 'stuck'")
+    warehouse.set_targets("shop,oders,15")
+    printed = warehouse.build(as_of=START + timedelta(days=2))
+
+    warnings = re.findall(r"Warning in test (\w+)", printed)
+    assert {re.sub("__.*", "", name) for name in warnings} == {
+        "accepted_values_restore_attempts_outcome",
+        "accepted_values_stg_addons_addon_status",
+        "accepted_values_stg_restores_status",
+        "no_restore_is_dated_after_as_of",
+        "not_null_restore_attempts_counted_at",
+        "not_null_stg_restores_started_at",
+        "restores_do_not_run_for_days",
+        "restores_end_after_they_start",
+        "targets_name_known_addons",
+    }
+
+
+def test_target_given_twice_fails(warehouse: Postgres) -> None:
+    warehouse.set_targets("shop,orders,15", "shop,orders,20")
+    printed = warehouse.build(as_of=START, succeeds=False)
+    assert "Failure in test targets_are_given_once" in printed
+
+
+def test_dbt_warns_of_nothing_in_the_project(warehouse: Postgres) -> None:
+    warehouse.dbt("parse", "--warn-error")
+
+
+def test_stale_listing_warns(warehouse: Postgres) -> None:
+    world = World()
+    world.add_project("shop")
+    world.add_addon("shop", "orders")
+    warehouse.load(rows_of(world))
+    assert "PASS freshness of northflank.addons" in warehouse.dbt("source", "freshness")
+    warehouse.query("update addons set \"_sdc_batched_at\" = now() - interval '26 hours'")
+    assert "WARN freshness of northflank.addons" in warehouse.dbt("source", "freshness")

@@ -1,0 +1,259 @@
+"""A warehouse for tests: rows by the pipeline's own loader, marts by dbt."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from abc import ABC, abstractmethod
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import duckdb
+import psycopg
+from psycopg.rows import dict_row
+from ruamel.yaml import YAML
+from uv import find_uv_bin
+
+import tap_northflank_restores
+from simulator.world import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from simulator import World
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMAS = Path(tap_northflank_restores.__file__).parent / "schemas"
+KEYS = {
+    "projects": ["id"],
+    "addons": ["projectId", "id"],
+    "backups": ["projectId", "addonId", "id"],
+    "restores": ["projectId", "addonId", "id"],
+}
+PYTHONS_OF_DBT = "--python=>=3.10,<3.14"
+PROGRAMS = "Scripts" if os.name == "nt" else "bin"
+
+Row = dict[str, Any]
+Rows = dict[str, list[Row]]
+
+
+def rows_of(world: World, *, backups: bool = False) -> Rows:
+    """Return what the tap would send of a simulated account."""
+    rows: Rows = {"projects": list(world.projects()), "addons": [], "restores": []}
+    for project in world.projects():
+        rows["addons"] += [{"projectId": project["id"], **a} for a in world.addons(project["id"])]
+    rows["restores"] = world.all_restores()
+    if backups:
+        rows["backups"] = [
+            {"projectId": project, "addonId": addon, **item}
+            for project, addon in world.addon_keys()
+            for item in world.backups(project, addon)
+        ]
+    return rows
+
+
+@cache
+def schema_of(stream: str) -> dict[str, Any]:
+    """Return the tap's JSON schema of a stream."""
+    schema: dict[str, Any] = json.loads((SCHEMAS / f"{stream}.json").read_text())
+    return schema
+
+
+def messages(rows: Rows) -> Iterator[str]:
+    """Yield the Singer messages of these rows, with the tap's own schemas."""
+    for stream, records in rows.items():
+        schema = schema_of(stream)
+        yield json.dumps(
+            {"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": KEYS[stream]}
+        )
+        for record in records:
+            full = {name: record.get(name) for name in schema["properties"]}
+            yield json.dumps({"type": "RECORD", "stream": stream, "record": full})
+
+
+@cache
+def meltano_plugin(kind: str, name: str) -> dict[str, Any]:
+    """Return the definition of a plugin in meltano.yml."""
+    project = YAML(typ="safe").load(ROOT / "meltano.yml")
+    found: dict[str, Any] = next(p for p in project["plugins"][kind] if p["name"] == name)
+    return found
+
+
+@cache
+def dbt_environment() -> Path:
+    """Return the folder of dbt's programs, installed as uv.lock has them."""
+    home = ROOT / ".dev" / "dbt"
+    _uv("sync", "--frozen", "--only-group=transform", PYTHONS_OF_DBT, project_environment=home)
+    return home / PROGRAMS
+
+
+@cache
+def dbt_server() -> subprocess.Popen[str]:
+    """Return the process that runs dbt; it ends with this one, whose pipe it reads."""
+    command = [dbt_environment() / "python", Path(__file__).with_name("dbt_server.py")]
+    return subprocess.Popen(  # noqa: S603 - of our own
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+@cache
+def loader() -> Path:
+    """Return the program of the pipeline's loader, installed as meltano.yml has it."""
+    plugin = meltano_plugin("loaders", "target-postgres")
+    home = ROOT / ".dev" / "loader"
+    _uv("venv", "--allow-existing", home)
+    _uv("pip", "install", f"--python={home / PROGRAMS / 'python'}", *shlex.split(plugin["pip_url"]))
+    return home / PROGRAMS / str(plugin["executable"])
+
+
+def _uv(*arguments: str | Path, project_environment: Path | None = None) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    if project_environment:
+        env["UV_PROJECT_ENVIRONMENT"] = str(project_environment)
+    command = [find_uv_bin(), "--quiet", *arguments]
+    subprocess.run(command, check=True, cwd=ROOT, env=env)  # noqa: S603 - of our own
+
+
+class Warehouse(ABC):
+    """A database with the tap's tables and, once built, the marts.
+
+    Attributes:
+        project: folder of the dbt project: a copy, so that a test can change it.
+    """
+
+    def __init__(self, home: Path) -> None:
+        """Take an empty folder for what is written beside the database."""
+        home.mkdir()
+        self._home = home
+        self.project = Path(shutil.copytree(ROOT / "transform", home / "transform"))
+
+    @abstractmethod
+    def load(self, rows: Rows) -> None:
+        """Put rows in: new ones, and in place of those with the same key."""
+
+    @abstractmethod
+    def query(self, query: str) -> list[Row]:
+        """Return what a query finds; tables need no schema before their name."""
+
+    @abstractmethod
+    def _environment(self) -> dict[str, str]:
+        """Return the variables that lead dbt here."""
+
+    def set_targets(self, *lines: str) -> None:
+        """Give addons a target: lines of `projectId,addonId,minutes`."""
+        seed = self.project / "seeds" / "addon_targets.csv"
+        header = seed.read_text().splitlines()[0]
+        seed.write_text("\n".join([header, *lines, ""]))
+
+    def build(
+        self, *arguments: str, as_of: datetime, succeeds: bool = True, **variables: object
+    ) -> str:
+        """Compute and test the marts as of an instant; return dbt's output."""
+        given = json.dumps({"as_of": timestamp(as_of), **variables})
+        return self.dbt("build", "--vars", given, *arguments, succeeds=succeeds)
+
+    def dbt(self, *arguments: str, succeeds: bool = True) -> str:
+        """Run dbt here and return what it printed; it must succeed, or fail."""
+        server = dbt_server()
+        assert server.stdin
+        assert server.stdout
+        output = self._home / "output"
+        job = {
+            "arguments": [str(self.project / "run.py"), *arguments],
+            "environment": os.environ | self._environment() | {"DBT_USE_COLORS": "false"},
+            "output": str(output),
+        }
+        server.stdin.write(json.dumps(job) + "\n")
+        server.stdin.flush()
+        exit_code = int(server.stdout.readline())
+        printed = output.read_text()
+        assert (exit_code == 0) == succeeds, printed
+        return printed
+
+    def mart(self, name: str, key: str) -> dict[str, Row]:
+        """Return the rows of a mart by their key."""
+        return {row[key]: row for row in self.query(f"select * from {name}")}  # noqa: S608
+
+
+class Postgres(Warehouse):
+    """A PostgreSQL database, loaded by the pipeline's own loader."""
+
+    def __init__(self, home: Path, url: str) -> None:
+        """Take an empty folder and the URL of an empty database."""
+        super().__init__(home)
+        self.url = url
+
+    def load(self, rows: Rows) -> None:
+        plugin = meltano_plugin("loaders", "target-postgres")
+        config = {s["name"]: s["value"] for s in plugin["settings"] if "value" in s}
+        config["sqlalchemy_url"] = self.url.replace("postgresql://", "postgresql+psycopg://")
+        path = self._home / "loader.json"
+        path.write_text(json.dumps(config))
+        subprocess.run(  # noqa: S603 - of our own
+            [loader(), "--config", path],
+            check=True,
+            input="\n".join(messages(rows)),
+            text=True,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | plugin["env"],
+        )
+
+    def query(self, query: str) -> list[Row]:
+        with psycopg.connect(self.url, row_factory=dict_row, autocommit=True) as connection:
+            connection.execute("SET search_path TO restore_analytics, northflank")
+            found = connection.execute(query.encode())
+            return found.fetchall() if found.description else []
+
+    def _environment(self) -> dict[str, str]:
+        return {"DBT_POSTGRES_URL": self.url}
+
+
+class DuckDB(Warehouse):
+    """A DuckDB file, into which the rows are put here: its loader loses some."""
+
+    TYPES: ClassVar = {"object": "json", "array": "varchar[]", "string": "varchar"}
+
+    def __init__(self, home: Path) -> None:
+        """Take an empty folder for the database."""
+        super().__init__(home)
+        self._file = home / "warehouse.duckdb"
+        self.query("create schema northflank")
+        self.query("create schema restore_analytics")
+
+    def load(self, rows: Rows) -> None:
+        for stream, records in rows.items():
+            properties = schema_of(stream)["properties"]
+            columns = {
+                name: "timestamp"
+                if schema.get("format") == "date-time"
+                else self.TYPES[next(t for t in schema["type"] if t != "null")]
+                if isinstance(schema["type"], list)
+                else self.TYPES[schema["type"]]
+                for name, schema in properties.items()
+            }
+            typed = ", ".join(f'"{name}" {type_}' for name, type_ in columns.items())
+            file = self._home / f"{stream}.json"
+            file.write_text("\n".join(map(json.dumps, records)))
+            key = ", ".join(f'"{name}"' for name in KEYS[stream])
+            self.query(f"create table if not exists {stream} ({typed}, primary key ({key}))")
+            if records:
+                self.query(
+                    f"insert or replace into {stream} "  # noqa: S608
+                    f"select * from read_json('{file}', columns = {columns})"
+                )
+
+    def query(self, query: str) -> list[Row]:
+        with duckdb.connect(self._file) as connection:
+            if "create schema" not in query:
+                connection.execute("set search_path = 'northflank,restore_analytics'")
+            found = connection.execute(query)
+            names = [column[0] for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def _environment(self) -> dict[str, str]:
+        return {"DBT_TARGET": "duckdb", "DBT_DUCKDB_PATH": str(self._file)}
