@@ -145,7 +145,8 @@ class Api:
             body = self._body(request, target)
             if fault and fault.kind == "change" and fault.change:
                 changed = msgspec.json.decode(msgspec.json.encode(body))
-                body = fault.change(changed) or changed
+                result = fault.change(changed)
+                body = changed if result is None else result
             return _json(200, body, headers)
         except ApiError as error:
             return self._error(error, headers)

@@ -139,8 +139,10 @@ def test_a_body_can_be_changed(client: Client, server: Server) -> None:
 
     once(server, RESTORES, "change", change=unknown_field)
     once(server, RESTORES, "change", change=no_pagination)
+    once(server, RESTORES, "change", change=lambda _: {})
     assert items_of(client.body(RESTORES))[0]["new"] == 1
     assert set(client.body(RESTORES)) == {"data"}
+    assert client.get(RESTORES).json() == {}
     assert "new" not in items_of(client.body(RESTORES))[0]
 
 
