@@ -297,6 +297,9 @@ class Client:
             raise APIError(self._without_token(msg)) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _TransientError(self._without_token(_connection_trouble(error))) from error
+        except OSError as error:  # of requests, which could not read a file
+            msg = f"No request could be sent: {_one_line(error)}. Check REQUESTS_CA_BUNDLE."
+            raise ConfigurationError(msg) from error
         return _Response(
             response.status_code, response.reason or "", response.headers, body, seconds
         )

@@ -22,6 +22,9 @@ class Command(click.Command):
     @override
     def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
         logging.captureWarnings(capture=True)
+        # It tells of odd headers with a traceback; what comes of them the tap says itself.
+        debug = logger.isEnabledFor(logging.DEBUG)
+        logging.getLogger("urllib3").setLevel(logging.NOTSET if debug else logging.ERROR)
         try:
             return super().main(*args, standalone_mode=standalone_mode, **kwargs)  # type: ignore[call-overload]
         except Exception as error:
