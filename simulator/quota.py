@@ -37,7 +37,7 @@ class Quota:
             self._resets = now + behaviour.rate_window
         allowed = self._used < limit
         self._used += behaviour.rate_others + allowed
-        seconds = math.ceil(self._resets - now)
+        seconds = math.ceil(round(self._resets - now, 3))
         headers: dict[str, str] = {}
         if behaviour.rate_headers:
             headers["x-ratelimit-limit"] = str(limit)
