@@ -118,32 +118,34 @@ class Account:
         return [Addon(project_id, item["id"]) for project_id, item in self.addons()]
 
     def read(
-        self, addons: Iterable[Addon], name: str
+        self, addons: Iterable[Addon], segment: str, name: str | None = None
     ) -> Iterator[tuple[Addon, Iterator[list[Item]]]]:
         """Read a list of each addon, several at once.
 
         Args:
             addons: The addons as from `to_read`, read in this order.
-            name: The list: `restores`, `backups`.
+            segment: Last part of the list's path: `restores`, `backup-schedules`.
+            name: The list's name in the body, if it is another: `schedules`.
 
         Yields:
             Each addon and the pages of its list. Reading them raises `VanishedError` if the addon
             was listed and is gone, and ConfigurationError if it was named and does not exist.
         """
-        if name == self._early:
+        if segment == self._early:
             for addon, pages in self._early_reader.hand_on():
                 yield addon, self._watched(pages)
         else:
-            yield from self._read_ahead((addon, self._pages(addon, name)) for addon in addons)
+            sources = ((addon, self._pages(addon, segment, name)) for addon in addons)
+            yield from self._read_ahead(sources)
 
-    def read_again(self, addon: Addon, name: str) -> Iterator[list[Item]]:
+    def read_again(self, addon: Addon, segment: str) -> Iterator[list[Item]]:
         """Read a list of one addon once more, nothing ahead; see `read`."""
-        yield from self._watched(self._pages(addon, name))
+        yield from self._watched(self._pages(addon, segment))
 
-    def _pages(self, addon: Addon, name: str) -> Iterator[list[Item]]:
-        path = ("projects", addon.project_id, "addons", addon.id, name)
+    def _pages(self, addon: Addon, segment: str, name: str | None = None) -> Iterator[list[Item]]:
+        path = ("projects", addon.project_id, "addons", addon.id, segment)
         try:
-            yield from self._client.pages(*path, name=name)
+            yield from self._client.pages(*path, name=name or segment)
         except NotFoundError as error:
             if self._named:
                 msg = f"Setting addons names {addon}, which is not there: {error}"

@@ -99,7 +99,7 @@ class ReadAhead(Generic[Key, Page]):
                 yield head.key, self._hand_on(head)
                 with self._lock:
                     head.done = True
-                    self._ahead -= len(head.ready)
+                    self._ahead -= len(head.ready) + (head.error is not None)
                     head.ready.clear()
                     self._open.popleft()
                     self._wake_worker()
@@ -154,12 +154,15 @@ class ReadAhead(Generic[Key, Page]):
                 error = exc
             with self._lock:
                 source.busy = False
-                if page is None or source.done:
-                    source.done, source.error = True, error
+                if page is not None and not source.done:
+                    source.ready.append(page)
+                elif error is None or source.done:
+                    source.done = True
                     self._ahead -= 1
                 else:
-                    source.ready.append(page)
-                if source is self._open[0]:
+                    # It takes a page's room, or list after list would be tried in vain behind it.
+                    source.done, source.error = True, error
+                if self._open and source is self._open[0]:
                     self._news.notify()
 
     def _next_source(self) -> _Source[Key, Page] | None:

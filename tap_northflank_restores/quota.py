@@ -171,16 +171,15 @@ class Quota:
         """
         with self._changed:
             self._in_flight -= 1
+            self._changed.notify_all()
             if allowance is not None:
                 self._learn(allowance)
             elif self._remaining is not None:
-                self._remaining -= (
-                    1  # A gateway answered; the request may have counted all the same.
-                )
+                # A gateway answered; the request may have counted all the same.
+                self._remaining -= 1
             self._known = True
             self._refusals = 0
             self._waited = 0.0
-            self._changed.notify_all()
 
     def refuse(self, retry_after: float | None, allowance: Allowance | None) -> None:
         """Take a request out of flight that was refused with a 429, and make the whole pool wait.

@@ -47,9 +47,14 @@ RECORDS_A_WRITE = 1000
 
 
 class NorthflankStream(PagedStream):
-    """A list of the API as a stream."""
+    """A list of the API as a stream.
+
+    Attributes:
+        list_name: The list's name in the body, if it is not the stream's.
+    """
 
     schema = StreamSchema(SCHEMAS)
+    list_name: ClassVar[str | None] = None
 
     @property
     def tap(self) -> TapNorthflankRestores:
@@ -67,7 +72,7 @@ class NorthflankStream(PagedStream):
     def log_sync_costs(self) -> None:
         # Once, at the end of the sync: how many requests this stream's list took, for itself or
         # for others.
-        if requests := self.tap.responses[self.name]:
+        if requests := self.tap.responses[self.list_name or self.name]:
             tags = {"stream": self.name, "endpoint": self.name}
             metric = metrics.Metric.HTTP_REQUEST_COUNT
             metrics.log(self.metrics_logger, metrics.Point("counter", metric, requests, tags))
@@ -132,14 +137,20 @@ class AddonsStream(NorthflankStream):
 
 
 class AddonListStream(NorthflankStream):
-    """A list that each addon has, read in full; its name is the last part of its path."""
+    """A list that each addon has, read in full.
+
+    The stream's name is the last part of the list's path, with underscores for its hyphens.
+    Deselected by default, as it takes a request or more for each addon.
+    """
 
     primary_keys: ClassVar = ["projectId", "addonId", "id"]
+    selected_by_default = False
 
     @override
     def get_pages(self) -> Iterator[list[Record]]:
         account = self.tap.account
-        for addon, pages in account.read(account.to_read(), self.name):
+        segment = self.name.replace("_", "-")
+        for addon, pages in account.read(account.to_read(), segment, self.list_name):
             shape = self.shaper(projectId=addon.project_id, addonId=addon.id)
             try:
                 for page in pages:
@@ -149,10 +160,9 @@ class AddonListStream(NorthflankStream):
 
 
 class BackupsStream(AddonListStream):
-    """The backups of each addon; deselected by default, as it doubles the requests."""
+    """The backups of each addon."""
 
     name = "backups"
-    selected_by_default = False
 
 
 class RestoresStream(NorthflankStream):
@@ -304,6 +314,14 @@ class RestoresStream(NorthflankStream):
     def log_sync_costs(self) -> None:
         super().log_sync_costs()
         self.tap.progress.summarise()
+
+
+STREAMS: tuple[type[NorthflankStream], ...] = (
+    AddonsStream,
+    BackupsStream,
+    ProjectsStream,
+    RestoresStream,
+)
 
 
 def check_state(state: dict[str, Any]) -> None:

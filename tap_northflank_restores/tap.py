@@ -121,12 +121,7 @@ class TapNorthflankRestores(Tap):
 
     @override
     def discover_streams(self) -> list[Stream]:
-        return [
-            streams.AddonsStream(self),
-            streams.BackupsStream(self),
-            streams.ProjectsStream(self),
-            streams.RestoresStream(self),
-        ]
+        return [stream(self) for stream in streams.STREAMS]
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
