@@ -1,0 +1,109 @@
+"""`./dev demo`: its numbers, and that it leaves nothing running however it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import psutil  # type: ignore[import-untyped]
+import psycopg
+import pytest
+
+from demo import DemoError, steps, table
+from demo.account import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+DEMO = """
+import sys
+from functools import partial
+from pathlib import Path
+import demo.steps
+from demo.__main__ import main
+home, plugins = map(Path, sys.argv[1:])
+demo.steps.demo = partial(demo.steps.demo, home=home, plugins=plugins)
+main()
+"""
+
+
+def running(home: Path) -> list[list[str]]:
+    """Return the processes that use this folder."""
+    return [
+        process.info["cmdline"]
+        for process in psutil.process_iter(["cmdline"])
+        if any(str(home) in part for part in process.info["cmdline"] or [])
+    ]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of several demos."""
+    return tmp_path_factory.mktemp("demo")
+
+
+def test_its_numbers_are_the_simulators(
+    home: Path, plugins: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ExitStack() as stack:
+        steps.demo(stack, home, plugins)
+    shown = capsys.readouterr().out
+    (line,) = re.findall(r"^all .*", shown, re.MULTILINE)
+    account, sent, warehouse, account_then, sent_then, warehouse_then = map(int, line.split()[1:])
+    assert account == sent == warehouse > 50
+    assert account_then == warehouse_then > account
+    assert account_then - account <= sent_then < 20
+    assert f"{account} restores\n" in shown  # as the simulator said before the first sync
+    assert not running(home)
+
+
+def test_it_starts_afresh_and_notices_a_row_that_is_missing(
+    home: Path, plugins: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_sync = table.after_sync
+    seen = []
+
+    def one_less(world: Mapping[str, object], dsn: str) -> table.Sync:
+        seen.append(after_sync(world, dsn))
+        with psycopg.connect(dsn) as connection:
+            connection.execute("""
+                DELETE FROM northflank.restores
+                WHERE id = (SELECT min(id) FROM northflank.restores WHERE status = 'completed')
+            """)
+        return after_sync(world, dsn)
+
+    monkeypatch.setattr(table, "after_sync", one_less)
+    with pytest.raises(DemoError, match="differs"), ExitStack() as stack:
+        steps.demo(stack, home, plugins)
+    assert seen[0].equal
+    assert sum(seen[0].sent.values()) == seen[0].rows["restores"][0]
+    assert not running(home)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_nothing_running(
+    tmp_path: Path, plugins: Path, number: signal.Signals
+) -> None:
+    with subprocess.Popen(  # noqa: S603 - the demo itself
+        [sys.executable, "-c", DEMO, str(tmp_path), str(plugins)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as demo:
+        assert demo.stdout
+        while not (tmp_path / "meltano.log").exists():
+            assert demo.poll() is None, demo.stdout.read()
+        assert running(tmp_path)
+        demo.send_signal(number)
+        demo.send_signal(number)  # Who presses Ctrl-C once does so twice.
+        assert demo.wait(60) == 128 + number
+        assert demo.stdout.read().endswith("Stopped, and nothing is left running.\n")
+    assert not running(tmp_path)

@@ -1,0 +1,100 @@
+"""`./dev` says in one line what a machine lacks; that it works shows in each run of the tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.account import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOOLS = ("sh", "dirname", "mkdir", "cat")
+FAILING = "#!/bin/sh\nexit 127\n"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Path:
+    """A checkout on a machine whose only programs are a few of the shell's."""
+    shutil.copy(ROOT / "dev", tmp_path)
+    (tmp_path / "bin").mkdir()
+    for name in TOOLS:
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name) or pytest.fail(name))
+    return tmp_path
+
+
+def program(machine: Path, name: str, text: str) -> None:
+    """Put a program on the machine."""
+    path = machine / "bin" / name
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def dev(machine: Path, *arguments: str) -> tuple[int, str, str]:
+    """Run it from another folder; return exit code, stdout and stderr."""
+    env = {"PATH": str(machine / "bin"), "HOME": str(machine / "home")}
+    done = subprocess.run(  # noqa: S603 - the script under test
+        [machine / "dev", *arguments], cwd="/", env=env, capture_output=True, text=True, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_without_arguments_it_says_what_it_can_do(machine: Path) -> None:
+    code, shown, errors = dev(machine)
+    assert (code, errors) == (0, "")
+    assert "  demo " in shown
+    assert "  test " in shown
+
+
+def test_an_unknown_command_is_an_error(machine: Path) -> None:
+    code, shown, errors = dev(machine, "tset")
+    assert (code, shown) == (1, "")
+    assert errors.splitlines()[-1] == "dev: there is no command tset"
+
+
+def test_no_python(machine: Path) -> None:
+    assert dev(machine, "test") == (
+        1,
+        "",
+        "dev: no Python 3.10 or later found: install one, with venv, and try again\n",
+    )
+
+
+def test_a_python_that_is_too_old_or_only_a_stand_in_is_passed_over(machine: Path) -> None:
+    program(machine, "python3", FAILING)
+    program(machine, "python3.13", FAILING)
+    program(machine, "python3.11", '#!/bin/sh\ncase $1 in -c) ;; *) echo "$*"; exit 1 ;; esac\n')
+    code, _, errors = dev(machine, "test")
+    assert code == 1
+    assert errors.splitlines()[-1].startswith("dev: python3.11 cannot make a venv")
+    assert (machine / ".dev/venv.log").read_text() == "-m venv --clear .dev/uv\n"
+
+
+def test_an_old_uv_is_passed_over(machine: Path) -> None:
+    program(machine, "uv", '#!/bin/sh\necho "uv 0.7.22 (Linux)"\n')
+    assert "no Python 3.10 or later found" in dev(machine, "test")[2]
+
+
+def test_a_recent_uv_is_used_with_the_lock_and_the_machines_certificates(machine: Path) -> None:
+    script = (
+        '[ "$1" = --version ] && echo "uv 0.8.0 (x)" || { echo "$UV_SYSTEM_CERTS $*"; exit 2; }'
+    )
+    program(machine, "uv", f"#!/bin/sh\n{script}\n")
+    code, shown, errors = dev(machine, "test")
+    assert code == 1
+    assert shown == "true sync --frozen --quiet --python >=3.10,<3.15\n"
+    assert errors.splitlines()[-1] == "dev: uv could not set up .venv, see above"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_checkout_that_is_not_ours(machine: Path) -> None:
+    machine.chmod(0o555)
+    try:
+        assert dev(machine, "test")[2].endswith(f"dev: cannot write to {machine}\n")
+    finally:
+        machine.chmod(0o755)
