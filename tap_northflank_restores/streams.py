@@ -50,9 +50,11 @@ class NorthflankStream(PagedStream):
     """A list of the API as a stream.
 
     Attributes:
+        name: The stream's name.
         list_name: The list's name in the body, if it is not the stream's.
     """
 
+    name: str
     schema = StreamSchema(SCHEMAS)
     list_name: ClassVar[str | None] = None
 

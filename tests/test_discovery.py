@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simulator import World
+from tap_northflank_restores import streams
 from tests.support import COMMAND, command_line, ended, process, sync, tap
 
 if TYPE_CHECKING:
     from simulator import Server
 
-STREAMS = ["addons", "backups", "projects", "restores"]
+STREAMS = sorted(stream.name for stream in streams.STREAMS)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +76,8 @@ def test_a_dry_run_makes_a_handful_of_requests_however_large_the_account(
     assert server.max_in_flight == 1
     assert [message["stream"] for message in run.messages if message["type"] == "SCHEMA"] == STREAMS
     assert {stream: len(records) for stream, records in run.records.items()} == {
+        **dict.fromkeys(STREAMS, 0),
         "addons": 1,
-        "backups": 0,
         "projects": 1,
         "restores": 1,
     }
@@ -101,7 +102,8 @@ def test_a_dry_run_of_named_addons_lists_nothing(server: Server) -> None:
     run = sync(server, "--test", addons=[f"p1/a{number}" for number in range(20)])
 
     assert run.exit_code == 0
-    assert {path.rpartition("/")[2] for path in run.asked} == {"backups", "restores"}
+    lists = {stream.replace("_", "-") for stream in STREAMS} - {"projects", "addons"}
+    assert {path.rpartition("/")[2] for path in run.asked} == lists
     assert len(run.requests) <= 12
 
 

@@ -8,6 +8,7 @@ import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from simulator import World, serve
+from tap_northflank_restores.streams import STREAMS
 from tap_northflank_restores.tap import TapNorthflankRestores
 from tests.support import selecting
 
@@ -29,6 +30,6 @@ TestTap = get_tap_test_class(
     TapNorthflankRestores,
     config=CONFIG,
     suite_config=SuiteConfig(max_records_limit=150),
-    catalog=selecting("addons", "backups", "projects", "restores"),
+    catalog=selecting(*(stream.name for stream in STREAMS)),
     parse_env_config=False,
 )
