@@ -15,7 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
 Key = TypeVar("Key")
 Page = TypeVar("Page")
@@ -198,7 +198,7 @@ def read_ahead(
     workers: int,
     pages_ahead: int,
     idle: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[Key, Iterator[Page]]]:
+) -> Generator[tuple[Key, Iterator[Page]], None, None]:
     """Hand on lists in order, see `ReadAhead`; with one worker, read nothing ahead.
 
     Closing the returned iterator ends the reading.
