@@ -110,6 +110,7 @@ class Quota:
         self._blocked_until: float | None = None
         self._refusals = 0
         self._waited = 0.0
+        self._too_long: float | None = None
 
     @property
     def remaining(self) -> int | None:
@@ -144,6 +145,9 @@ class Quota:
             while True:
                 if self._stopped:
                     raise StoppedError
+                if self._too_long is not None:
+                    # The sync ends: no thread is to find that out with a request of its own.
+                    raise QuotaWaitTooLongError(self._too_long)
                 now = self._clock()
                 if self._blocked_until is not None and now >= self._blocked_until:
                     self._begin_window()
@@ -238,6 +242,7 @@ class Quota:
     def _block(self, seconds: float, remaining: int | None) -> None:
         seconds = max(seconds, 0.0)
         if self._waited + seconds > self._max_wait:
+            self._too_long = seconds
             raise QuotaWaitTooLongError(seconds)
         self._waited += seconds
         self._blocked_until = self._clock() + seconds + _MARGIN
