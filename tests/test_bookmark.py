@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -42,6 +44,11 @@ def sync(
     sent = [item["id"] for page in pages for item in reading.take(page)]
     sent += [item["id"] for item in reading.finish()]
     return sent, reading.delivered, reading
+
+
+def proof(**fields: Any) -> dict[str, Any]:
+    """A partition with a proof of nothing, but for some fields."""
+    return {"proof": {"version": 1, "completed": 0, "digest": "A" * 86, "pending": {}, **fields}}
 
 
 A, B, C = restore("a", NOON), restore("b", ONE), restore("c", TWO)
@@ -163,6 +170,11 @@ SHIFTS = {
         [[restore("a", ONE)], [restore("a", NOON)]],
         ["a", "a"],
     ),
+    "changed, then as it was delivered, running": (
+        [RUNNING],
+        [[restore("r", status="aborting")], [RUNNING]],
+        ["r", "r"],
+    ),
     "known twice": ([A, B], [[A, B], [B]], []),
     "known running twice": ([RUNNING], [[RUNNING], [RUNNING]], []),
 }
@@ -175,8 +187,23 @@ def test_an_item_seen_twice_in_one_pass_ends_as_it_was_read_last(
     _, bookmark, _ = sync(Bookmark(), first)
     sent, bookmark, _ = sync(bookmark, *pages)
     assert sent == expected
-    last = {item["id"]: item for page in pages for item in page}
-    assert sync(bookmark, list(last.values()))[0] == []
+    last = list({item["id"]: item for page in pages for item in page}.values())
+    assert sync(bookmark, last)[0] == []
+    # As if it had been read once: the count and the digest too.
+    _, once, _ = sync(Bookmark(), last)
+    assert (bookmark.completed, bookmark.digest) == (once.completed, once.digest)
+    assert bookmark.pending == once.pending
+
+
+def test_what_is_held_back_is_counted_as_it_was_read_last() -> None:
+    _, bookmark, _ = sync(Bookmark(), [A, B, C])
+    changed = restore("a", NOON, "failed")
+    reading = Reading(bookmark)
+    for page in ([A, B, C], [changed], [A], [C, B]):
+        assert reading.take(page) == []
+    assert reading.held_back == 3
+    assert reading.proven
+    assert reading.delivered == bookmark
 
 
 def test_held_back_then_changed_does_not_send_the_old_version_last() -> None:
@@ -186,6 +213,15 @@ def test_held_back_then_changed_does_not_send_the_old_version_last() -> None:
     sent = [item for page in ([A, B, C], [changed]) for item in reading.take(page)]
     sent += list(reading.finish())
     assert [item for item in sent if item["id"] == "a"][-1] == changed
+
+
+def test_held_back_then_sent_is_not_held_any_more() -> None:
+    _, bookmark, _ = sync(Bookmark(), [A, B])
+    reading = Reading(bookmark)
+    later = restore("a", TWO)
+    sent = [item for page in ([A, B], [later]) for item in reading.take(page)]
+    assert not reading.proven
+    assert [item for item in [*sent, *reading.finish()] if item["id"] == "a"] == [later]
 
 
 def test_start_date_leaves_out_what_completed_before_it() -> None:
@@ -216,6 +252,30 @@ def test_more_than_can_be_held_is_read_again_in_full() -> None:
     assert sync(bookmark, late, hold=10)[0] == []
 
 
+def test_as_many_as_can_be_held_are_held() -> None:
+    history = [restore(f"{n}", NOON) for n in range(10)]
+    _, bookmark, _ = sync(Bookmark(), history)
+    assert not sync(bookmark, history[1:], hold=9)[2].must_read_again
+    assert sync(bookmark, history[1:], hold=8)[2].must_read_again
+
+
+def test_everything_is_everything() -> None:
+    _, bookmark, _ = sync(Bookmark(), [A, FAILED])
+    assert sync(bookmark, [A, FAILED], everything=True)[0] == ["a", "f"]
+
+
+def test_a_count_that_contradicts_its_digest_sends_everything() -> None:
+    _, bookmark, _ = sync(Bookmark(), [A, B, C])
+    assert set(sync(replace(bookmark, completed=2), [A, B, C])[0]) == {"a", "b", "c"}
+
+
+def test_a_start_that_is_no_time_still_shows_a_change() -> None:
+    odd = restore("r", status="in-progress", restoreTimestamp="soon")
+    _, bookmark, _ = sync(Bookmark(), [odd])
+    assert sync(bookmark, [odd])[0] == []
+    assert sync(bookmark, [{**odd, "restoreTimestamp": "later"}])[0] == ["r"]
+
+
 def test_more_than_can_be_held_is_not_read_again_when_proven() -> None:
     history = [restore(f"{n}", NOON) for n in range(30)]
     _, bookmark, _ = sync(Bookmark(), history)
@@ -234,41 +294,64 @@ def test_a_plain_singer_bookmark_is_honoured_and_gets_a_proof() -> None:
     assert sync(reading.delivered, [A, B, C, FAILED])[0] == []
 
 
-UNREADABLE: dict[str, dict[str, Any]] = {
-    "another key": {"replication_key": "id", "replication_key_value": "7"},
-    "not a time": {"replication_key": "completedAt", "replication_key_value": "yesterday"},
-    "a number": {"replication_key": "completedAt", "replication_key_value": 1700000000},
-    "a proof of a later release": {"proof": {"version": 2}},
-    "a proof that is none": {"proof": "yes"},
-    "no digest": {"proof": {"version": 1, "completed": 1, "pending": {}}},
-    "a short digest": {"proof": {"version": 1, "completed": 1, "digest": "AAAA", "pending": {}}},
-    "a digest of other letters": {
-        "proof": {"version": 1, "completed": 0, "digest": "!" * 86, "pending": {}}
-    },
-    "a count below nothing": {
-        "proof": {"version": 1, "completed": -1, "digest": "A" * 86, "pending": {}}
-    },
-    "a count that is true": {
-        "proof": {"version": 1, "completed": True, "digest": "A" * 86, "pending": {}}
-    },
-    "pending that is a list": {
-        "proof": {"version": 1, "completed": 0, "digest": "A" * 86, "pending": ["x"]}
-    },
-    "pending without ids": {
-        "proof": {"version": 1, "completed": 0, "digest": "A" * 86, "pending": {"failed": [7]}}
-    },
-    "pending with a cut id": {
-        "proof": {"version": 1, "completed": 0, "digest": "A" * 86, "pending": {"failed": ["abc"]}}
-    },
-    "pending as a text": {
-        "proof": {"version": 1, "completed": 0, "digest": "A" * 86, "pending": {"failed": "abcdef"}}
-    },
+@pytest.mark.parametrize(
+    ("completed_at", "sent"), [("2026-03-01T12:59:59.999999Z", []), (ONE, ["x"])]
+)
+def test_a_bookmark_without_its_key_is_a_plain_one_too(completed_at: str, sent: list[str]) -> None:
+    reading = Reading(Bookmark.from_state({"replication_key_value": ONE}))
+    assert [item["id"] for item in reading.take([restore("x", completed_at)])] == sent
+
+
+def test_no_bookmark_is_the_first() -> None:
+    assert Bookmark.from_state({}) == Bookmark()
+
+
+def test_the_form_of_the_state_is_stable() -> None:
+    """Another digest for the same restores would send every history again after an upgrade."""
+    _, bookmark, _ = sync(Bookmark(), [A, B, RUNNING, FAILED])
+    assert bookmark.to_state() == {
+        "replication_key": "completedAt",
+        "replication_key_value": "2026-03-01T13:00:00.000Z",
+        "proof": {
+            "version": 1,
+            "completed": 2,
+            "digest": f"{'A' * 21}EyIW6Ae8Fkk{'A' * 54}",
+            "pending": {"in-progress": ["rWosp"], "failed": ["fs1rH"]},
+        },
+    }
+
+
+UNREADABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "another key": (
+        {"replication_key": "id", "replication_key_value": "7"},
+        "its replication_key is 'id', not 'completedAt'",
+    ),
+    "not a time": (
+        {"replication_key": "completedAt", "replication_key_value": "yesterday"},
+        "its replication_key_value 'yesterday' is not a date and time",
+    ),
+    "a number": (
+        {"replication_key": "completedAt", "replication_key_value": 1700000000},
+        "its replication_key_value 1700000000 is not a date and time",
+    ),
+    "a proof of a later release": ({"proof": {"version": 2}}, "its proof is not of version 1"),
+    "a proof that is none": ({"proof": "yes"}, "its proof is not of version 1"),
+    "no digest": (proof(digest=None), "its proof is damaged (TypeError"),
+    "no count": ({"proof": {"version": 1}}, "its proof is damaged (KeyError: 'completed')"),
+    "a short digest": (proof(digest="AAAA"), "digest has 3 bytes, not 64"),
+    "a digest of other letters": (proof(digest="!" * 86), "damaged"),
+    "a count below nothing": (proof(completed=-1), "completed is -1, not a count"),
+    "a count that is true": (proof(completed=True), "completed is True, not a count"),
+    "pending that is a list": (proof(pending=["x"]), "damaged (AttributeError"),
+    "pending of numbers": (proof(pending={"failed": [7]}), "damaged (TypeError"),
+    "pending without an id": (proof(pending={"failed": ["ABCD"]}), "pending 'failed' holds 'ABCD'"),
+    "pending as a text": (proof(pending={"failed": "abcdef"}), "pending 'failed' is not a list"),
 }
 
 
-@pytest.mark.parametrize("partition", UNREADABLE.values(), ids=UNREADABLE)
-def test_an_unreadable_bookmark_is_refused(partition: dict[str, Any]) -> None:
-    with pytest.raises(UnreadableBookmarkError):
+@pytest.mark.parametrize(("partition", "reason"), UNREADABLE.values(), ids=UNREADABLE)
+def test_an_unreadable_bookmark_is_refused(partition: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UnreadableBookmarkError, match=re.escape(reason)):
         Bookmark.from_state(partition)
 
 
@@ -310,4 +393,6 @@ def test_times_are_instants(text: str, same: str) -> None:
 
 
 def test_an_instant_is_microseconds_since_1970() -> None:
-    assert instant("1970-01-01T00:00:01.5Z") == 1_500_000
+    moment = instant("1970-01-01T00:00:01.5Z")
+    assert moment == 1_500_000
+    assert isinstance(moment, int)
