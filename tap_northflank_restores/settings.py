@@ -156,7 +156,7 @@ def _is_time(value: object) -> bool:
 _AN_ID = "letters, digits and hyphens"
 
 # For each setting, what is right and how to say it.
-_TAKES: dict[str, tuple[Callable[[object], bool], str]] = {
+TAKES: dict[str, tuple[Callable[[object], bool], str]] = {
     "api_token": (
         _matches(r"[\x21-\x7e]+"),
         "a token: printable ASCII characters without white space or line ends",
@@ -191,7 +191,7 @@ def problems(config: Mapping[str, Any]) -> list[str]:
         One line for each setting that is wrong; none of them shows the token.
     """
     lines = []
-    for name, (is_right, takes) in _TAKES.items():
+    for name, (is_right, takes) in TAKES.items():
         value = config.get(name)
         if value is None:
             if name in SCHEMA["required"]:
@@ -235,7 +235,7 @@ def check_environment(properties: Mapping[str, Any]) -> None:
             elif "object" in types:
                 json.loads(value)
         except ValueError:
-            _, takes = _TAKES.get(name, (None, "a whole number" if "integer" in types else "JSON"))
+            _, takes = TAKES.get(name, (None, "a whole number" if "integer" in types else "JSON"))
             msg = f"Setting {name} takes {takes}, not {_shortened(value)} ({variable})."
             raise ConfigurationError(msg) from None
 

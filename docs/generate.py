@@ -1,0 +1,206 @@
+"""Writes what the code already says into the pages, and plugin.yml: `./dev docs`."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from click.testing import CliRunner
+
+from tap_northflank_restores import settings
+from tap_northflank_restores.streams import STREAMS
+from tap_northflank_restores.tap import TapNorthflankRestores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+PLUGIN = ROOT / "plugin.yml"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "settings.md", ROOT / "docs" / "streams.md")
+
+PLUGIN_HEAD = (
+    "# For `meltano add --from-ref`. Written by `./dev docs` from the tap's own settings.\n"
+)
+KINDS = {"string", "integer", "boolean", "array", "object"}
+BLOCK = re.compile(
+    r"(?P<head><!-- (?P<name>[a-z-]+): written by \./dev docs -->\n).*?(?P<foot><!-- end -->)",
+    re.DOTALL,
+)
+
+
+@cache
+def about() -> dict[str, Any]:
+    """Return what the tap says about itself, the settings of the SDK too."""
+    run = CliRunner().invoke(TapNorthflankRestores.cli, ["--about", "--format=json"])
+    answer: dict[str, Any] = json.loads(run.stdout)
+    return answer
+
+
+@cache
+def catalog() -> dict[str, dict[str, Any]]:
+    """Return the catalog's entries by stream."""
+    run = CliRunner().invoke(TapNorthflankRestores.cli, ["--discover"])
+    return {entry["stream"]: entry for entry in json.loads(run.stdout)["streams"]}
+
+
+def is_selected(stream: str) -> bool:
+    """Whether a stream is selected by default."""
+    (root,) = (item for item in catalog()[stream]["metadata"] if item["breadcrumb"] == [])
+    return bool(root["metadata"]["selected-by-default"])
+
+
+def plugin() -> str:
+    """Return plugin.yml: what Meltano has to know of the tap."""
+    tap = about()
+    definition = {
+        "name": tap["name"],
+        "namespace": tap["name"].replace("-", "_"),
+        "label": "Northflank restores",
+        "description": tap["description"],
+        "pip_url": tap["name"],
+        "executable": tap["name"],
+        "supported_python_versions": tap["supported_python_versions"],
+        "capabilities": sorted(tap["capabilities"]),
+        "settings_group_validation": [[*settings.SCHEMA["required"]]],
+        "settings": [_setting(*item) for item in tap["settings"]["properties"].items()],
+    }
+    return PLUGIN_HEAD + yaml.safe_dump(definition, sort_keys=False, width=100)
+
+
+def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    (kind,) = KINDS.intersection(schema["type"])
+    setting = {
+        "name": name,
+        "kind": "date_iso8601" if schema.get("format") == "date-time" else kind,
+        "value": schema.get("default"),
+        "label": schema.get("title"),
+        "description": schema.get("description"),
+        "sensitive": schema.get("secret"),
+    }
+    return {key: value for key, value in setting.items() if value is not None}
+
+
+def streams() -> Iterator[str]:
+    """Yield the table of the streams."""
+    rows = []
+    for name, entry in catalog().items():
+        keys = ", ".join(f"`{key}`" for key in entry["key_properties"])
+        incremental = entry["replication_method"] == "INCREMENTAL"
+        rows.append(
+            [
+                f"[`{name}`](docs/streams.md#{name})",
+                _doc(name),
+                keys,
+                "what is new or changed" if incremental else "everything",
+                "yes" if is_selected(name) else "no",
+            ]
+        )
+    yield from _table(["Stream", "What it has", "Key", "Each sync sends", "By default"], rows)
+
+
+def _doc(name: str) -> str:
+    (stream,) = (stream for stream in STREAMS if stream.name == name)
+    sentence, _, _ = (stream.__doc__ or "").partition("\n")
+    return sentence.partition(":")[0].rstrip(".") + "."
+
+
+def stream_fields() -> Iterator[str]:
+    """Yield a section for each stream, with its fields."""
+    for name, entry in catalog().items():
+        schema = entry["schema"]
+        incremental = entry["replication_method"] == "INCREMENTAL"
+        keys = ", ".join(f"`{key}`" for key in entry["key_properties"])
+        selected = "" if is_selected(name) else " Not selected by default."
+        yield from ["", f"## {name}", "", f"{schema['description']}{selected}", ""]
+        yield f"- Key: {keys}"
+        if incremental:
+            key = entry["replication_key"]
+            yield f"- Replication: INCREMENTAL on `{key}`, see [state](state.md)"
+        else:
+            yield "- Replication: FULL_TABLE"
+        yield ""
+        yield from _table(["Field", "Type", "Meaning"], _fields(schema))
+    yield ""
+
+
+def _fields(schema: dict[str, Any], path: str = "") -> Iterator[list[str]]:
+    for name, field in schema["properties"].items():
+        types = [field["type"]] if isinstance(field["type"], str) else field["type"]
+        kind = field.get("format") or types[0]
+        yield [
+            f"`{path}{name}`",
+            f"{kind} or null" if "null" in types else kind,
+            field["description"],
+        ]
+        yield from _fields({"properties": {}} | field, f"{path}{name}.")
+        yield from _fields({"properties": {}} | field.get("items", {}), f"{path}{name}[].")
+
+
+def own_settings() -> Iterator[str]:
+    """Yield the table of the tap's own settings."""
+    rows = []
+    for name, (_, takes) in settings.TAKES.items():
+        schema = settings.SCHEMA["properties"][name]
+        default = schema.get("default")
+        required = name in settings.SCHEMA["required"]
+        rows.append(
+            [
+                f"`{name}`",
+                takes,
+                "required" if required else "" if default is None else f"`{default}`",
+                schema["description"],
+            ]
+        )
+    yield from _table(["Setting", "Takes", "Default", "Meaning"], rows)
+
+
+def sdk_settings() -> Iterator[str]:
+    """Yield the table of the settings that every tap of the SDK has."""
+    rows = [
+        [f"`{name}`", schema.get("description") or schema.get("title") or ""]
+        for name, schema in about()["settings"]["properties"].items()
+        if name not in settings.TAKES
+    ]
+    yield from _table(["Setting", "Meaning"], rows)
+
+
+BLOCKS = {
+    "streams": streams,
+    "stream-fields": stream_fields,
+    "own-settings": own_settings,
+    "sdk-settings": sdk_settings,
+}
+
+
+def _table(heads: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
+    for row in (heads, ["---"] * len(heads), *rows):
+        cells = (" ".join(cell.replace("|", "\\|").split()) for cell in row)
+        yield f"| {' | '.join(cells)} |"
+
+
+def page(text: str) -> str:
+    """Return a page with its generated blocks written anew."""
+
+    def block(match: re.Match[str]) -> str:
+        lines = "\n".join(BLOCKS[match["name"]]())
+        return f"{match['head']}{lines}\n{match['foot']}"
+
+    return BLOCK.sub(block, text)
+
+
+def main() -> None:
+    """Write all, and say what has changed."""
+    wanted = {path: page(path.read_text(encoding="utf-8")) for path in PAGES} | {PLUGIN: plugin()}
+    for path, text in wanted.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8", newline="\n")
+            sys.stdout.write(f"{path.relative_to(ROOT)} written\n")
+
+
+if __name__ == "__main__":
+    main()
