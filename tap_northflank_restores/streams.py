@@ -167,6 +167,13 @@ class BackupsStream(AddonListStream):
     name = "backups"
 
 
+class BackupSchedulesStream(AddonListStream):
+    """The backup schedules of each addon."""
+
+    name = "backup_schedules"
+    list_name = "schedules"
+
+
 class RestoresStream(NorthflankStream):
     """The restores of each addon: exactly what is new or changed, see `bookmark.py`."""
 
@@ -320,6 +327,7 @@ class RestoresStream(NorthflankStream):
 
 STREAMS: tuple[type[NorthflankStream], ...] = (
     AddonsStream,
+    BackupSchedulesStream,
     BackupsStream,
     ProjectsStream,
     RestoresStream,
