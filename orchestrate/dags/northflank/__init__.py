@@ -1,0 +1,1 @@
+"""What the DAG is made of: the accounts, one `meltano run`, and the operator around it."""

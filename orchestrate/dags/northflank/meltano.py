@@ -1,0 +1,282 @@
+"""Runs Meltano for one task, apart from all others, and says what its end means. No Airflow here.
+
+Meltano writes its plugins' settings, catalog and state to `.meltano/run/<plugin>`, which two runs
+in one folder share: they would read each other's state. So each task has such a folder to itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+TAP, LOADER = "tap-northflank-restores", "target-postgres"
+
+# The streams to load, and their keys within a team. To load backups too, which doubles the
+# requests, add them here: "backups": ["projectId", "addonId", "id"].
+STREAMS = {
+    "projects": ["id"],
+    "addons": ["projectId", "id"],
+    "restores": ["projectId", "addonId", "id"],
+}
+
+# The tap's exit codes that matter here; docs/errors.md has all.
+CONFIGURATION, ACCESS, QUOTA = 2, 3, 4
+
+_RESETS = re.compile(r"resets in (\d+) s")
+_LONGEST_WINDOW = 3600
+# The parent's variables that would change what the child runs, or that are none of its business.
+_NOT_OURS = re.compile(r"_?AIRFLOW_|PYTHON|VIRTUAL_ENV|TAP_NORTHFLANK_RESTORES_")
+
+
+class RunError(Exception):
+    """A run failed; the message is one line that says why.
+
+    Attributes:
+        is_final: Whether trying again is no use before someone has changed something.
+    """
+
+    def __init__(self, line: str, *, is_final: bool = False) -> None:
+        """Keep the line."""
+        super().__init__(line)
+        self.is_final = is_final
+
+
+class QuotaExhaustedError(Exception):
+    """The account's quota of requests is used up.
+
+    Attributes:
+        seconds: How long until it resets.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        """Keep the seconds."""
+        super().__init__(f"the account's quota resets in {seconds} s")
+        self.seconds = seconds
+
+
+@dataclass
+class _End:
+    """How a run ended.
+
+    Attributes:
+        returncode: Meltano's own.
+        exit_codes: Those of what it ran, such as `{"extractors": 4}`.
+        error: The last entry of the log that told of an error.
+        plain: The last line that was no entry of the log.
+    """
+
+    returncode: int = 0
+    exit_codes: Mapping[str, int] | None = None
+    error: str = ""
+    plain: str = ""
+
+    @property
+    def line(self) -> str:
+        """Why it failed, in a line, as far as is known."""
+        return self.error or self.plain or f"Meltano ended with exit code {self.returncode}"
+
+
+class Meltano:
+    """Meltano in the project's folder, with settings of a task's own."""
+
+    def __init__(
+        self, settings: Mapping[str, str], log: Callable[[str], object] = lambda _line: None
+    ) -> None:
+        """Prepare; nothing runs yet.
+
+        Args:
+            settings: Environment variables for the tap and the loader.
+            log: Takes each line that Meltano and its plugins log.
+        """
+        root = os.environ.get("MELTANO_PROJECT_ROOT")
+        self._root = Path(root) if root else Path(__file__).resolve().parents[3]
+        self._settings = settings
+        self._log = log
+        self._process: subprocess.Popen[str] | None = None
+
+    def run(self, *arguments: str) -> None:
+        """Run `meltano run` with arguments such as `"sync"`.
+
+        Raises:
+            QuotaExhaustedError: The tap gave up waiting for the quota; its state is kept.
+            RunError: Anything else failed.
+        """
+        end = self._meltano("run", "--no-install", *arguments)
+        if end.exit_codes and "loaders" not in end.exit_codes:
+            _raise(end.exit_codes.get("extractors", end.returncode), end.line)
+        # A loader that fails takes the tap with it, whose exit code then says nothing.
+        _raise(1 if end.returncode else 0, end.line)
+
+    def list_projects(self) -> list[str]:
+        """Load the account's projects and return their ids; the settings select nothing else.
+
+        Raises:
+            QuotaExhaustedError: As `run`.
+            RunError: As `run`.
+        """
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as messages:
+            # Two steps: `meltano run` does not let the records through to its caller.
+            end = self._meltano("invoke", TAP, output=messages)
+            _raise(end.returncode, end.line)
+            messages.seek(0)
+            decoded = [json.loads(message) for message in messages]
+            messages.seek(0)
+            end = self._meltano("invoke", LOADER, records=messages)
+            _raise(1 if end.returncode else 0, end.line)
+        return [message["record"]["id"] for message in decoded if message["type"] == "RECORD"]
+
+    def stop(self) -> None:
+        """Ask what runs to end; it keeps the state of what it has finished."""
+        if self._process:
+            self._process.terminate()
+
+    def _meltano(
+        self,
+        *arguments: str,
+        records: IO[str] | None = None,
+        output: IO[str] | None = None,
+    ) -> _End:
+        # Settings of one account in the project's .env must not reach the others.
+        options = [f"--env-file={os.devnull}", "--log-format=json"]
+        command = [self._executable(), *options, *arguments]
+        with self._system_folder() as folder:
+            environment = {
+                **{name: value for name, value in os.environ.items() if not _NOT_OURS.match(name)},
+                "MELTANO_ENVIRONMENT": os.environ.get("MELTANO_ENVIRONMENT", "prod"),
+                **self._settings,
+                "MELTANO_SYS_DIR_ROOT": str(folder),
+            }
+            return self._follow(command, environment, records, output)
+
+    def _follow(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        records: IO[str] | None,
+        output: IO[str] | None,
+    ) -> _End:
+        end = _End()
+        with subprocess.Popen(  # noqa: S603 - our own commands
+            command,
+            cwd=self._root,
+            env=environment,
+            stdin=records or subprocess.DEVNULL,
+            stdout=output or subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        ) as self._process:
+            for line in self._process.stderr or ():
+                self._take(line.rstrip(), end)
+        end.returncode = self._process.returncode
+        return end
+
+    def _take(self, line: str, end: _End) -> None:
+        entry = _entry(line)
+        said = str(entry.get("event", line))
+        if not said or said.startswith("METRIC"):
+            return
+        plugin = entry.get("plugin_logger") or entry.get("string_id")
+        self._log(f"{plugin}: {said}" if plugin else said)
+        if entry.get("exit_codes"):
+            end.exit_codes = entry["exit_codes"]
+        # What a plugin says of its end tells more than what Meltano says of the plugin's.
+        if entry.get("level") == "error" and (plugin or not end.error):
+            end.error = said if plugin else str(entry.get("err") or said)
+        if not entry:
+            end.plain = said
+
+    def _executable(self) -> str:
+        places = [str(self._root / ".venv" / "bin"), os.environ.get("PATH", "")]
+        if executable := shutil.which("meltano", path=os.pathsep.join(places)):
+            return executable
+        msg = f"There is no `meltano` in {places[0]} nor in PATH: install it on this worker."
+        raise RunError(msg, is_final=True)
+
+    @contextmanager
+    def _system_folder(self) -> Iterator[Path]:
+        """Make a system folder like the project's, with a `run` of its own."""
+        shared = Path(os.environ.get("MELTANO_SYS_DIR_ROOT") or self._root / ".meltano").resolve()
+        if not shared.is_dir():
+            msg = f"No plugins are installed in {shared}: run `meltano install` on this worker."
+            raise RunError(msg, is_final=True)
+        with tempfile.TemporaryDirectory(prefix="meltano-") as name:
+            own = Path(name)
+            # The system database is made there by the first run, should it be a file.
+            for entry in {*shared.iterdir(), shared / "meltano.db"}:
+                if entry.name != "run":
+                    (own / entry.name).symlink_to(entry)
+            yield own
+
+
+def settings(
+    account: str,
+    *,
+    api_token: str,
+    api_url: str | None = None,
+    team_id: str | None = None,
+    projects: Sequence[str] = (),
+    streams: Iterable[str] = STREAMS,
+) -> dict[str, str]:
+    """Return the environment variables that make the tap read an account, or a part of it.
+
+    Args:
+        account: The account's name.
+        api_token: Bearer token.
+        api_url: Where the API is; None for the tap's default.
+        team_id: For organisation tokens: the team to read.
+        projects: The ids of the projects to read; empty for all.
+        streams: The streams to read, of `STREAMS`.
+    """
+    values = {
+        "API_TOKEN": api_token,
+        "API_URL": api_url,
+        "TEAM_ID": team_id,
+        "PROJECT_IDS": json.dumps(list(projects)) if projects else None,
+        **_streams(streams, team_id or account),
+    }
+    return {f"TAP_NORTHFLANK_RESTORES_{name}": value for name, value in values.items() if value}
+
+
+def _streams(names: Iterable[str], team: str) -> dict[str, str]:
+    """Select streams, each with the team in its key.
+
+    Ids are unique within a team only: without it, the rows of two teams' projects of one name
+    would overwrite each other.
+    """
+    maps = {
+        name: {"teamId": repr(team), "__key_properties__": ["teamId", *STREAMS[name]]}
+        for name in names
+    }
+    return {
+        "_SELECT": json.dumps([f"{name}.*" for name in maps]),
+        "STREAM_MAPS": json.dumps(maps),
+    }
+
+
+def _entry(line: str) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def _raise(code: int, line: str) -> None:
+    if code == 0:
+        return
+    if code == QUOTA:
+        told = _RESETS.search(line)
+        raise QuotaExhaustedError(int(told[1]) if told else _LONGEST_WINDOW)
+    raise RunError(line, is_final=code in {CONFIGURATION, ACCESS})

@@ -1,0 +1,91 @@
+"""The DAG: syncs each account in tasks of its own, then transforms once, then names failures."""
+# ruff: noqa: INP001 - Airflow's folder of DAGs is no package
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+from northflank import accounts
+from northflank.meltano import Meltano, RunError
+from northflank.operators import FAILURE, ListProjects, Sync
+
+FILE = os.environ.get("NORTHFLANK_ACCOUNTS") or Path(__file__).parent.parent / "accounts.yml"
+
+# How long a task may go on waiting for the quota, and how long one of its runs may take.
+LONGEST = timedelta(hours=6)
+
+
+def sync(account: accounts.Account) -> Any:  # noqa: ANN401 - a mapped operator
+    """Add the tasks of an account, and return the last of them."""
+    # The quota is the token's, so what limits its tasks is a pool with the name of its connection.
+    common = {
+        "account": account.name,
+        "connection": account.connection,
+        "team_id": account.team_id,
+        "pool": account.connection,
+        "mode": "reschedule",
+        "timeout": LONGEST,
+        "execution_timeout": LONGEST,
+        "retries": 2,
+        "retry_delay": timedelta(minutes=5),
+        "retry_exponential_backoff": 2.0,
+    }
+    if account.shards == 1:
+        shards = [accounts.Shard(name="", projects=list(account.projects))]
+    elif account.projects:
+        shards = accounts.split(account.projects, account.shards)
+    else:
+        listing = ListProjects(
+            task_id=f"list_projects_{account.name}", shards=account.shards, **common
+        )
+        shards = listing.output
+    return Sync.partial(
+        task_id=f"sync_{account.name}", map_index_template="{{ task.what }}", **common
+    ).expand(shard=shards)
+
+
+@task(trigger_rule="all_done_min_one_success")  # type: ignore[untyped-decorator]
+def transform() -> None:
+    """Build the models from what has been loaded, whether or not each account's sync succeeded."""
+    context = get_current_context()
+    try:
+        Meltano({}, context["task"].log.info).run("transform")
+    except RunError as error:
+        context["ti"].xcom_push(key=FAILURE, value=f"transform: {error}")
+        raise AirflowFailException(str(error)) from None
+
+
+@task(trigger_rule="all_done")  # type: ignore[untyped-decorator]
+def name_failures() -> None:
+    """Fail, and so let the DAG run fail, with the name and reason of each task that failed."""
+    context = get_current_context()
+    ti, dag = context["ti"], context["dag"]
+    reasons = []
+    for name in sorted(dag.task_ids):
+        said = ti.xcom_pull(task_ids=name, key=FAILURE)
+        reasons += [said] if isinstance(said, str) else [line for line in said or () if line]
+    states = ti.get_task_states(dag_id=dag.dag_id, run_ids=[context["run_id"]])
+    failed = [name for name, state in states[context["run_id"]].items() if state == "failed"]
+    if failed:
+        msg = f"Failed: {', '.join(sorted(failed))}. " + " ".join(reasons)
+        raise AirflowFailException(msg)
+
+
+with DAG(
+    "northflank_restores",
+    description="The restore history of Northflank databases, of many accounts",
+    schedule="@hourly",
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    max_active_runs=1,  # A run that waits for a quota must not be overtaken by the next.
+    tags=["northflank", "meltano"],
+):
+    synced = [sync(account) for account in accounts.read(Path(FILE))]
+    transformed = transform()
+    synced >> transformed
+    [*synced, transformed] >> name_failures()

@@ -1,0 +1,42 @@
+"""A PostgreSQL for all of these tests, Meltano's plugins, and runs as production has them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.postgres import postgres
+from orchestrate.airflow import install_plugins
+from tests.orchestrate.support import Production
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from demo.postgres import Postgres
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[Postgres]:
+    """A PostgreSQL; not in pytest's folder, which each start of pytest closes to other users."""
+    with TemporaryDirectory(prefix="postgres-") as home, postgres(Path(home) / "data") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _plugins() -> None:
+    """What the jobs run, installed in the checkout while its network settings still count."""
+    install_plugins()
+
+
+@pytest.fixture
+def production(
+    database_server: Postgres, _plugins: None, monkeypatch: pytest.MonkeyPatch
+) -> Production:
+    """An empty warehouse and an empty system database, given by the environment."""
+    production = Production(database_server)
+    for name, value in production.environment.items():
+        monkeypatch.setenv(name, value)
+    return production
