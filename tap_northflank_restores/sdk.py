@@ -58,6 +58,12 @@ class PagedStream(Stream):
 
     @property
     @override
+    def emit_activate_version_messages(self) -> bool:
+        """False: a loader would take it for a word to delete all rows that are not sent again."""
+        return False
+
+    @property
+    @override
     def partitions(self) -> None:
         """None: the SDK would walk the state's partitions, and scan them for each."""
 

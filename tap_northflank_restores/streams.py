@@ -390,7 +390,10 @@ def _unreadable(what: str, reason: str) -> str:
 
 def _addon(partition: dict[str, Any]) -> Addon:
     context = partition["context"]
-    return Addon(context["projectId"], context["addonId"])
+    ids = context["projectId"], context["addonId"]
+    if not all(isinstance(id_, str) for id_ in ids):
+        raise TypeError(ids)
+    return Addon(*ids)
 
 
 def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
