@@ -1,0 +1,69 @@
+"""plugin.yml: with it a Meltano project that knows nothing of the tap adds and runs it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from docs.generate import PLUGIN
+from simulator import World
+from tests.package.process import run
+from tests.support import COMMAND
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from simulator import Server
+    from tests.support import Run
+
+TAP = COMMAND.name
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty Meltano project."""
+    folder = tmp_path_factory.mktemp("meltano")
+    _meltano(folder, "init", "--no-usage-stats", ".")
+    return folder
+
+
+def test_a_project_adds_the_tap_and_reads_what_it_selects(
+    project: Path, dist: Path, server: Server
+) -> None:
+    server.world = World.company()
+    settings = {
+        "UV_FIND_LINKS": str(dist),  # The wheel, as if it were published.
+        "TAP_NORTHFLANK_RESTORES_API_URL": server.url,
+        "TAP_NORTHFLANK_RESTORES_API_TOKEN": server.token,
+    }
+
+    _meltano(project, "add", "--from-ref", str(PLUGIN), TAP, **settings)
+    for stream in ("projects", "addons", "restores"):
+        _meltano(project, "select", TAP, stream, "*", **settings)
+    synced = _meltano(project, "invoke", TAP, **settings)
+
+    assert {name: len(records) for name, records in synced.records.items()} == {
+        "projects": len(server.world.projects()),
+        "addons": len(server.world.addon_keys()),
+        "restores": len(server.served_restores()),
+    }
+
+
+def test_the_settings_are_checked_by_meltano(project: Path, dist: Path) -> None:
+    """Meltano knows each setting, its default, and which one is required."""
+    listed = _meltano(project, "config", "print", TAP, UV_FIND_LINKS=str(dist))
+    definition = yaml.safe_load(PLUGIN.read_text(encoding="utf-8"))
+
+    assert json.loads(listed.stdout) == {
+        setting["name"]: setting["value"]
+        for setting in definition["settings"]
+        if "value" in setting
+    }
+    assert definition["settings_group_validation"] == [["api_token"]]
+
+
+def _meltano(project: Path, *words: str, **environment: str) -> Run:
+    return run(COMMAND.with_name("meltano"), *words, cwd=project, env=environment)
