@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 from psycopg.rows import dict_row
@@ -15,7 +18,6 @@ from demo.postgres import Postgres, postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from simulator import Server
 
@@ -61,6 +63,15 @@ class Sync(Pipeline):
         found = [json.loads(line) for line in lines if '"exit_codes"' in line]
         codes: dict[str, int] = found[-1]["exit_codes"]
         return codes
+
+
+def descendants(pid: int) -> dict[str, Any]:
+    """Return the processes below one, by the names of program and script."""
+    found: dict[str, Any] = {}
+    for process in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # It may end while we look.
+            found |= {Path(part).name: process for part in process.cmdline()[:2]}
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil  # type: ignore[import-untyped]
 import psycopg
@@ -16,6 +15,7 @@ import pytest
 
 from demo import DemoError, steps, table
 from demo.account import ROOT
+from tests.pipeline.conftest import descendants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,14 +96,16 @@ def test_a_signal_leaves_nothing_running(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
     ) as demo:
         assert demo.stdout
-        while not (tmp_path / "meltano.log").exists():
+        started: dict[str, Any] = {}
+        while "target-postgres" not in started:
             assert demo.poll() is None, demo.stdout.read()
-        assert running(tmp_path)
+            started = descendants(demo.pid)
         demo.send_signal(number)
         demo.send_signal(number)  # Who presses Ctrl-C once does so twice.
         assert demo.wait(60) == 128 + number
         assert demo.stdout.read().endswith("Stopped, and nothing is left running.\n")
+    assert {"meltano", "postgres"} < set(started)
+    assert [name for name, process in started.items() if process.is_running()] == []
     assert not running(tmp_path)

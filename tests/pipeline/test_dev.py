@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 TOOLS = ("sh", "dirname", "mkdir", "cat")
 FAILING = "#!/bin/sh\nexit 127\n"
+TOO_OLD = f"""#!/bin/sh
+exec {sys.executable} -c "import sys; sys.version_info = (3, 9)
+$2"
+"""
 
 
 @pytest.fixture
@@ -67,7 +72,7 @@ def test_no_python(machine: Path) -> None:
 
 def test_a_python_that_is_too_old_or_only_a_stand_in_is_passed_over(machine: Path) -> None:
     program(machine, "python3", FAILING)
-    program(machine, "python3.13", FAILING)
+    program(machine, "python3.13", TOO_OLD)
     program(machine, "python3.11", '#!/bin/sh\ncase $1 in -c) ;; *) echo "$*"; exit 1 ;; esac\n')
     code, _, errors = dev(machine, "test")
     assert code == 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]
 import pytest
 
 from simulator import World
+from tests.pipeline.conftest import descendants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,17 +20,9 @@ if TYPE_CHECKING:
 ADDONS, RESTORES = 30, 200
 
 
-def plugin(meltano: int, name: str) -> Any:
-    """Return the process of a plugin that Meltano has started."""
-    for process in psutil.Process(meltano).children(recursive=True):
-        if any(part.endswith(f"bin/{name}") for part in process.cmdline()):
-            return process
-    pytest.fail(f"{name} does not run")
-
-
 def loader_killed(meltano: int) -> None:
     """End the loader as the kernel does when memory is short."""
-    plugin(meltano, "target-postgres").kill()
+    descendants(meltano)["target-postgres"].kill()
 
 
 def terminated(meltano: int) -> None:
