@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
+import sysconfig
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from click.testing import CliRunner
 
+from simulator import World, serve
 from tap_northflank_restores import settings
 from tap_northflank_restores.streams import STREAMS
 from tap_northflank_restores.tap import TapNorthflankRestores
@@ -21,7 +25,12 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "plugin.yml"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "settings.md", ROOT / "docs" / "streams.md")
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "settings.md",
+    ROOT / "docs" / "state.md",
+    ROOT / "docs" / "streams.md",
+)
 
 PLUGIN_HEAD = (
     "# For `meltano add --from-ref`. Written by `./dev docs` from the tap's own settings.\n"
@@ -169,7 +178,24 @@ def sdk_settings() -> Iterator[str]:
     yield from _table(["Setting", "Meaning"], rows)
 
 
+def state_example() -> Iterator[str]:
+    """Yield what the state has for one addon after a sync of the simulated company."""
+    command = Path(sysconfig.get_path("scripts")) / TapNorthflankRestores.name
+    with serve(World.company()) as server, TemporaryDirectory() as folder:
+        config = Path(folder) / "config.json"
+        addon = {"projectId": "payments", "addonId": "ledger"}
+        addons = ["/".join(addon.values())]
+        values = {"api_url": server.url, "api_token": server.token, "addons": addons}
+        config.write_text(json.dumps(values), encoding="utf-8")
+        run = subprocess.run(  # noqa: S603 - the tap itself
+            [command, "--config", config], capture_output=True, check=True, encoding="utf-8"
+        )
+    state = json.loads(run.stdout.splitlines()[-1])["value"]["bookmarks"]["restores"]
+    yield from ["```json", *json.dumps(state, indent=2).splitlines(), "```"]
+
+
 BLOCKS = {
+    "state-example": state_example,
     "streams": streams,
     "stream-fields": stream_fields,
     "own-settings": own_settings,

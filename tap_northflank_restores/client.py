@@ -206,8 +206,7 @@ class Client:
             )
             raise APIError(msg) from error
         except StoppedError as error:
-            msg = "Stopped while waiting for the API."
-            raise InterruptedSyncError(msg) from error
+            raise InterruptedSyncError from error
         except ReserveTooLargeError as error:
             msg = (
                 f"Setting rate_limit_reserve leaves nothing of the account's {error.limit} "
@@ -382,8 +381,9 @@ def _final_error(path: str, status: int, said: str) -> Exception:
             f'"{permission}", or the token is restricted to other projects: grant it{way_out}.'
         )
     if status == HTTPStatus.NOT_FOUND:
-        hint = "Check api_url and team_id" if lists_projects else "It does not exist"
-        return NotFoundError(f"GET {path}: {said}. {hint}, or not for this token.")
+        absent = "It does not exist, or not for this token."
+        hint = "Check api_url and team_id." if lists_projects else absent
+        return NotFoundError(f"GET {path}: {said}. {hint}")
     return APIError(f"GET {path}: {said}. Check api_url and the settings that name ids.")
 
 
