@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import psycopg
 import pytest
 from psycopg.rows import dict_row
@@ -65,9 +65,9 @@ class Sync(Pipeline):
         return codes
 
 
-def descendants(pid: int) -> dict[str, Any]:
+def descendants(pid: int) -> dict[str, psutil.Process]:
     """Return the processes below one, by the names of program and script."""
-    found: dict[str, Any] = {}
+    found: dict[str, psutil.Process] = {}
     for process in psutil.Process(pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):  # It may end while we look.
             found |= {Path(part).name: process for part in process.cmdline()[:2]}

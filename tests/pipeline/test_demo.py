@@ -7,9 +7,9 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import psycopg
 import pytest
 
@@ -98,7 +98,7 @@ def test_a_signal_leaves_nothing_running(
         text=True,
     ) as demo:
         assert demo.stdout
-        started: dict[str, Any] = {}
+        started: dict[str, psutil.Process] = {}
         while "target-postgres" not in started:
             assert demo.poll() is None, demo.stdout.read()
             started = descendants(demo.pid)
