@@ -94,10 +94,10 @@ class Account:
         self._client = client
         self._project_ids = list(dict.fromkeys(project_ids or ()))
         self._named = [_named(name) for name in dict.fromkeys(addons or ())]
-        self._workers = 1 if sample else concurrency
+        self._workers = 0 if sample else concurrency
         self._sample = SAMPLE if sample else None
         self._idle = idle
-        self._early = None if self._named or self._workers == 1 else early
+        self._early = None if self._named or self._workers <= 1 else early
         self._projects = _Once(self._list_projects())
         self._addons = _Once(self._list_addons())
 
@@ -139,8 +139,8 @@ class Account:
             yield from self._read_ahead(sources)
 
     def read_again(self, addon: Addon, segment: str) -> Iterator[list[Item]]:
-        """Read a list of one addon once more, nothing ahead; see `read`."""
-        yield from self._watched(self._pages(addon, segment))
+        """Read a list of one addon once more; see `read`."""
+        yield from self._read_one(self._pages(addon, segment))
 
     def _pages(self, addon: Addon, segment: str, name: str | None = None) -> Iterator[list[Item]]:
         path = ("projects", addon.project_id, "addons", addon.id, segment)
@@ -160,8 +160,7 @@ class Account:
 
     def _list_projects(self) -> Iterator[Item]:
         seen = set()
-        for page in self._client.pages("projects", name="projects"):
-            self._idle()
+        for page in self._read_one(self._client.pages("projects", name="projects")):
             for item in page:
                 if item["id"] not in seen:
                     seen.add(item["id"])
@@ -200,15 +199,18 @@ class Account:
             logger.warning("Project %s was deleted after it was listed; skipped.", project_id)
 
     def _read_ahead(
-        self, sources: Iterable[tuple[T, Iterator[list[Item]]]]
+        self, sources: Iterable[tuple[T, Iterator[list[Item]]]], workers: int | None = None
     ) -> Iterator[tuple[T, Iterator[list[Item]]]]:
+        workers = self._workers if workers is None else workers
         for key, pages in read_ahead(
-            sources,
-            workers=self._workers,
-            pages_ahead=PAGES_AHEAD * self._workers,
-            idle=self._idle,
+            sources, workers=workers, pages_ahead=PAGES_AHEAD * workers, idle=self._idle
         ):
             yield key, self._watched(pages)
+
+    def _read_one(self, pages: Iterator[list[Item]]) -> Iterator[list[Item]]:
+        # In a thread as well, so that an interruption is noticed while no response comes.
+        for _, watched in self._read_ahead([((), pages)], min(1, self._workers)):
+            yield from watched
 
     def _watched(self, pages: Iterator[list[Item]]) -> Iterator[list[Item]]:
         for page in pages:

@@ -77,3 +77,7 @@ class InterruptedSyncError(TapError):
     """SIGINT or SIGTERM asked the sync to stop."""
 
     exit_code = ExitCode.INTERRUPTED
+
+    def __init__(self) -> None:
+        """Say what the user is to know."""
+        super().__init__("Interrupted; the state is written, and the next run goes on from there.")

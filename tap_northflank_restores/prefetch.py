@@ -199,11 +199,11 @@ def read_ahead(
     pages_ahead: int,
     idle: Callable[[], None] = lambda: None,
 ) -> Generator[tuple[Key, Iterator[Page]], None, None]:
-    """Hand on lists in order, see `ReadAhead`; with one worker, read nothing ahead.
+    """Hand on lists in order, see `ReadAhead`; without workers, read nothing ahead.
 
     Closing the returned iterator ends the reading.
     """
-    if workers == 1:
+    if not workers:
         yield from sources
     else:
         reader = ReadAhead(sources, workers=workers, pages_ahead=pages_ahead, idle=idle)

@@ -193,8 +193,7 @@ class TapNorthflankRestores(Tap):
             InterruptedSyncError: SIGINT or SIGTERM came.
         """
         if self._stop.is_set():
-            msg = "Interrupted; the state is written, and the next run goes on from there."
-            raise InterruptedSyncError(msg)
+            raise InterruptedSyncError
         self.progress.tick()
         self.restores.keep_state_in_time()
 

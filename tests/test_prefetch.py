@@ -76,7 +76,7 @@ def settled(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("counts", PAGES, ids=str)
-@pytest.mark.parametrize("workers", [1, 2, 8])
+@pytest.mark.parametrize("workers", [0, 1, 2, 8])
 @pytest.mark.parametrize("pages_ahead", [1, 2, 32])
 def test_lists_and_pages_come_in_order_whatever_the_workers(
     counts: list[int], workers: int, pages_ahead: int
@@ -183,7 +183,7 @@ def test_lists_that_fail_leave_room_for_those_behind_them() -> None:
     assert read == [(number, number if number % 3 else 2) for number in range(100)]
 
 
-@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("workers", [0, 1, 4])
 def test_an_error_comes_after_the_pages_before_it_and_in_its_list(workers: int) -> None:
     def fetch(number: int, page: int) -> None:
         if (number, page) == (1, 2):
@@ -204,7 +204,7 @@ def test_an_error_comes_after_the_pages_before_it_and_in_its_list(workers: int) 
     end_of_threads()
 
 
-@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("workers", [0, 1, 4])
 def test_a_caller_may_go_on_after_the_error_of_a_list(workers: int) -> None:
     def fetch(number: int, _page: int) -> None:
         if number == 1:
@@ -267,11 +267,11 @@ def test_closing_ends_the_threads_and_the_reading(after: int) -> None:
     assert len(lists.fetched) <= after + 8 + 1
 
 
-def test_with_one_worker_no_thread_is_started_and_nothing_read_ahead() -> None:
+def test_without_workers_no_thread_is_started_and_nothing_read_ahead() -> None:
     lists = Lists([2, 2])
     threads = threading.active_count()
 
-    for handed_on, (_, pages) in enumerate(read_ahead(lists.sources(), workers=1, pages_ahead=32)):
+    for handed_on, (_, pages) in enumerate(read_ahead(lists.sources(), workers=0, pages_ahead=32)):
         assert len(lists.fetched) == 2 * handed_on
         next(pages)
         assert len(lists.fetched) == 2 * handed_on + 1
