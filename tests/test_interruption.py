@@ -1,0 +1,349 @@
+"""A sync that is cut off at any point: how it ends, and that the next one loses nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulator import Behaviour, Fault, World, serve
+from tap_northflank_restores.errors import ExitCode
+from tests.support import SECONDS, Run, command_line, ended, keyed, process, selecting, sync
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
+
+    from simulator import Request, Server
+
+ADDONS, RESTORES = 30, 3
+both_signals = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+each_concurrency = pytest.mark.parametrize("concurrency", [1, 8])
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until something has come true."""
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.01)
+
+
+def delivered(*runs: Run) -> dict[tuple[str, str, str], Any]:
+    """The restores in a table that was merged from these runs."""
+    return keyed([record for run in runs for record in run.records.get("restores", [])])
+
+
+def finished(run: Run) -> set[str]:
+    """The addons that the last state knows; all of their records must be out by then."""
+    counts = {
+        partition["context"]["addonId"]: partition["proof"]["completed"]
+        for partition in run.state["bookmarks"].get("restores", {}).get("partitions", [])
+    }
+    sent = [record["addonId"] for record in run.records["restores"]]
+    for addon, count in counts.items():
+        assert sent.count(addon) >= count
+    return set(counts)
+
+
+@contextmanager
+def stuck(server: Server, path: str) -> Iterator[threading.Event]:
+    """Let the requests hang whose path matches; the event tells of the first."""
+    hangs = threading.Event()
+
+    def latency(request: Request) -> float:
+        if not re.search(path, request.path):
+            return 0
+        hangs.set()
+        return 3600
+
+    server.behaviour.latency = latency
+    yield hangs
+    server.behaviour.latency = 0
+
+
+def stop(running: subprocess.Popen[bytes], number: int) -> Run:
+    """Send a signal and wait for the end."""
+    running.send_signal(number)
+    return ended(running)
+
+
+def assert_interrupted(run: Run) -> None:
+    """A run that ended as it should on a signal."""
+    assert run.exit_code == ExitCode.INTERRUPTED, run.stderr
+    assert "Traceback" not in run.stderr
+    assert "Exception ignored" not in run.stderr
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A simulator of its own: requests that hang are to trouble no other test."""
+    with serve(World.fan_out(1, ADDONS, RESTORES), Behaviour()) as own:
+        yield own
+
+
+# Signals ------------------------------------------------------------------------------------
+
+
+@both_signals
+@each_concurrency
+def test_a_signal_ends_the_sync_with_a_last_state_and_the_next_goes_on_from_there(
+    server: Server, number: int, concurrency: int
+) -> None:
+    with (
+        stuck(server, r"/a2\d/restores$") as hangs,
+        command_line(server, concurrency=concurrency) as words,
+        process(words) as running,
+    ):
+        assert hangs.wait(SECONDS)
+        time.sleep(0.2)  # Those before it are on their way to the loader.
+        first = stop(running, number)
+    second = sync(server, state=first.state)
+
+    assert_interrupted(first)
+    assert first.error == "Interrupted; the state is written, and the next run goes on from there."
+    assert first.messages[-1]["type"] == "STATE"
+    assert len(finished(first)) == 20
+    assert {record["addonId"] for record in second.records["restores"]}.isdisjoint(finished(first))
+    assert delivered(first, second) == keyed(sync(server).records["restores"])
+
+
+@pytest.mark.parametrize("path", ["/projects$", "/addons$"])
+def test_a_signal_ends_the_sync_while_the_account_is_listed(server: Server, path: str) -> None:
+    state = sync(server).state
+    with (
+        stuck(server, path) as hangs,
+        command_line(server, state=state) as words,
+        process(words) as running,
+    ):
+        assert hangs.wait(SECONDS)
+        run = stop(running, signal.SIGTERM)
+
+    assert_interrupted(run)
+    assert run.error.startswith("Interrupted")
+    assert run.state["bookmarks"]["restores"] == state["bookmarks"]["restores"]
+
+
+@each_concurrency
+def test_a_signal_ends_the_wait_for_the_quota(server: Server, concurrency: int) -> None:
+    server.behaviour = Behaviour(rate_limit=12)
+    with command_line(server, concurrency=concurrency) as words, process(words) as running:
+        until(lambda: len(server.requests) == 12)
+        time.sleep(0.2)
+        first = stop(running, signal.SIGTERM)
+    server.behaviour = Behaviour()
+    second = sync(server, state=first.state)
+
+    assert_interrupted(first)
+    assert "Quota: 0 requests left in this window; waiting " in first.stderr
+    assert first.messages[-1]["type"] == "STATE"
+    assert len(finished(first)) == 10
+    assert len(delivered(first, second)) == ADDONS * RESTORES
+
+
+@each_concurrency
+def test_a_signal_ends_the_pauses_between_tries(server: Server, concurrency: int) -> None:
+    server.faults = [Fault(r"/a[12]\d/restores$", "status", status=503)]
+    with command_line(server, concurrency=concurrency) as words, process(words) as running:
+        until(lambda: sum(request.status == 503 for request in server.requests) >= 3)
+        first = stop(running, signal.SIGTERM)
+
+    assert_interrupted(first)
+    assert first.messages[-1]["type"] == "STATE"
+    assert len(finished(first)) == 10
+
+
+def test_a_second_signal_ends_the_sync_at_once_though_nobody_reads_its_output(
+    server: Server,
+) -> None:
+    server.world = World.fan_out(1, 1, 20_000)
+    with command_line(server) as words, process(words) as running:
+        # The pipe is full: the tap cannot write, and so asks for no more.
+        until(lambda: len(server.requests) > 30)
+        time.sleep(0.3)
+        running.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(SECONDS) == ExitCode.INTERRUPTED
+
+
+def test_a_signal_ends_the_sync_though_nobody_reads_its_output(server: Server) -> None:
+    server.world = World.fan_out(1, 1, 20_000)
+    with command_line(server) as words, process(words) as running:
+        until(lambda: len(server.requests) > 30)
+        time.sleep(0.3)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(SECONDS) == ExitCode.INTERRUPTED
+
+
+@pytest.mark.parametrize("size", [10_000, 200_000, 2_000_000])
+def test_a_signal_at_any_moment_leaves_whole_lines(
+    server: Server, tmp_path: Path, size: int
+) -> None:
+    server.world = World.fan_out(1, 20, 1000)
+    path = tmp_path / "messages.jsonl"
+    with (
+        path.open("wb") as file,
+        command_line(server) as words,
+        process(words, stdout=file) as running,
+    ):
+        until(lambda: path.stat().st_size > size)
+        run = stop(running, signal.SIGTERM)
+    run = Run(run.exit_code, path.read_text(), run.stderr)
+
+    assert_interrupted(run)
+    assert run.messages[-1]["type"] == "STATE"
+    finished(run)
+
+
+# No one reads any more ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lines", [0, 1, 50])
+def test_a_loader_that_ends_early_ends_the_sync_with_one_line(server: Server, lines: int) -> None:
+    server.world = World.fan_out(1, 20, 1000)
+    with command_line(server) as words, process(words) as running:
+        assert running.stdout
+        for _ in range(lines):
+            running.stdout.readline()
+        running.stdout.close()
+        _, stderr = running.communicate(timeout=SECONDS)
+    run = Run(running.returncode, "", stderr.decode())
+
+    assert run.exit_code == ExitCode.OUTPUT
+    assert run.error.startswith("The messages could not be written (Broken pipe)")
+    assert "Traceback" not in run.stderr
+    assert "Exception ignored" not in run.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+@pytest.mark.parametrize("restores", [0, 1000])
+def test_a_full_disk_ends_the_sync_with_one_line(server: Server, restores: int) -> None:
+    server.world = World.fan_out(1, 1, restores)
+    with (
+        Path("/dev/full").open("wb") as full,
+        command_line(server) as words,
+        process(words, stdout=full) as running,
+    ):
+        run = ended(running)
+
+    assert run.exit_code == ExitCode.OUTPUT
+    assert run.error.startswith("The messages could not be written (No space left on device)")
+    assert "Traceback" not in run.stderr
+    assert "Exception ignored" not in run.stderr
+
+
+def test_a_loader_that_ends_early_ends_the_sync_through_stream_maps_too(server: Server) -> None:
+    server.world = World.fan_out(1, 20, 1000)
+    maps = {"restores": {"x": "'y'"}}
+    with command_line(server, stream_maps=maps) as words, process(words) as running:
+        assert running.stdout
+        running.stdout.close()
+        _, stderr = running.communicate(timeout=SECONDS)
+    run = Run(running.returncode, "", stderr.decode())
+
+    assert run.exit_code == ExitCode.OUTPUT
+    assert run.error
+    assert "Traceback" not in run.stderr
+    assert "Exception ignored" not in run.stderr
+
+
+@pytest.mark.parametrize("argument", ["--discover", "--about", "--version"])
+def test_no_traceback_is_left_when_the_reader_of_a_text_has_gone(argument: str) -> None:
+    with process([argument]) as running:
+        assert running.stdout
+        running.stdout.close()
+        _, stderr = running.communicate(timeout=SECONDS)
+
+    assert running.returncode != 0
+    assert b"Traceback" not in stderr
+    assert b"Exception ignored" not in stderr
+
+
+# Killed, or failed --------------------------------------------------------------------------
+
+
+def cut_off(run: Run, lines: int) -> Run:
+    """Return what a loader got of a run that was killed after so many lines."""
+    return Run(-signal.SIGKILL, "".join(run.stdout.splitlines(keepends=True)[:lines]), "")
+
+
+def test_a_sync_killed_after_any_line_loses_nothing(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tap_northflank_restores.streams.STATE_INTERVAL", 0)
+    server.world = World.fan_out(2, 3, 4, failed_every=3)
+    before = sync(server)
+    for project, addon in server.world.addon_keys():
+        server.world.add_restore(project, addon, "running", "in-progress")
+        server.world.add_restore(project, addon, "late", completedAt="2020-01-01T00:00:00.000Z")
+    whole = sync(server, state=before.state)
+    complete = keyed(sync(server).records["restores"])
+    catalog = selecting("restores")
+
+    assert len(whole.states) > 4
+    for lines in range(len(whole.messages) + 1):
+        killed = cut_off(whole, lines)
+        state = killed.state if killed.states else before.state
+        after = sync(server, state=state, catalog=catalog)
+        assert delivered(before, killed, after) == complete, lines
+
+
+def test_a_process_that_is_killed_loses_nothing(server: Server) -> None:
+    state = sync(server, addons=[f"p0/a{addon}" for addon in range(5)]).state
+    with (
+        stuck(server, r"/a2\d/restores$") as hangs,
+        command_line(server, state=state) as words,
+        process(words) as running,
+    ):
+        assert hangs.wait(SECONDS)
+        time.sleep(0.2)
+        first = stop(running, signal.SIGKILL)
+    second = sync(server, state=first.state)
+
+    assert first.exit_code == -signal.SIGKILL
+    already = {f"a{addon}" for addon in range(5)}
+    addons = {
+        record["addonId"] for record in [*first.records["restores"], *second.records["restores"]]
+    }
+    assert addons == {f"a{addon}" for addon in range(ADDONS)} - already
+
+
+@each_concurrency
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("/a20/restores$", "status", status=400),
+        Fault("/a20/restores$", "status", status=403),
+        Fault("/a20/restores$", "malformed"),
+        Fault("/a20/restores$", "drop", page=2),
+    ],
+    ids=lambda fault: fault.kind,
+)
+def test_a_sync_that_fails_writes_its_state_and_the_next_goes_on_from_there(
+    server: Server, concurrency: int, fault: Fault
+) -> None:
+    server.faults = [fault]
+    first = sync(server, concurrency=concurrency, page_size=2)
+    server.faults = []
+    second = sync(server, state=first.state)
+
+    assert first.exit_code in {ExitCode.ACCESS, ExitCode.API}
+    assert first.messages[-1]["type"] == "STATE"
+    assert finished(first) == {f"a{addon}" for addon in range(20)}
+    assert {record["addonId"] for record in second.records["restores"]}.isdisjoint(finished(first))
+    assert len(delivered(first, second)) == ADDONS * RESTORES
+
+
+def test_the_state_of_a_sync_that_fails_is_whole_json(server: Server) -> None:
+    server.faults = [Fault("/restores$", "status", status=400)]
+    state = sync(server).states
+
+    assert json.loads(json.dumps(state)) == state
