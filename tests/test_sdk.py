@@ -1,0 +1,134 @@
+"""What the tap uses of the SDK beyond its documented names, as the installed release has it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import signal
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from singer_sdk import Stream, Tap
+from singer_sdk.contrib.msgspec import encoder
+from singer_sdk.mapper import SameRecordTransform
+
+from tap_northflank_restores import sdk, streams
+from tap_northflank_restores.sdk import PRIVATE_NAMES, PagedStream
+from tap_northflank_restores.tap import TapNorthflankRestores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+INSTALLED = f"singer-sdk {version('singer-sdk')}"
+WHAT_TO_DO = (
+    "Read the SDK's Stream.sync and Stream._sync_records again, bring tap_northflank_restores/"
+    "sdk.py in line with them, and then this test; or hold singer-sdk back in pyproject.toml."
+)
+
+# The parameters by which the tap calls these, or the SDK calls those of the tap.
+PARAMETERS: dict[str, list[str]] = {
+    "_increment_stream_state": ["self", "latest_record", "context"],
+    "_sync_records": ["self", "context", "write_messages"],
+    "_write_batch_message": ["self", "encoding", "manifest"],
+    "_write_starting_replication_value": ["self", "context"],
+    "_write_state_message": ["self"],
+}
+INSTANCE_NAMES = ["_tap"]
+TAP_NAMES = {"_handle_termination": ["self", "signum", "frame"]}
+
+
+@pytest.fixture
+def tap() -> Iterator[TapNorthflankRestores]:
+    """A tap, which takes the signals over as long as it is there."""
+    handling = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield TapNorthflankRestores(config={"api_token": "x"})
+    for number, handler in handling.items():
+        signal.signal(number, handler)
+
+
+def parameters(function: Callable[..., Any]) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def test_each_private_name_has_its_parameters_written_here() -> None:
+    assert sorted(PARAMETERS) == sorted(PRIVATE_NAMES)
+
+
+@pytest.mark.parametrize("name", PRIVATE_NAMES)
+def test_a_private_name_of_the_stream_is_there_and_takes_what_it_took(name: str) -> None:
+    found = getattr(Stream, name, None)
+
+    assert found is not None, f"{INSTALLED} has no Stream.{name} any more. {WHAT_TO_DO}"
+    assert parameters(found) == PARAMETERS[name], (
+        f"Stream.{name} of {INSTALLED} takes other parameters. {WHAT_TO_DO}"
+    )
+
+
+@pytest.mark.parametrize("name", PRIVATE_NAMES)
+def test_what_the_tap_puts_in_its_place_takes_the_same(name: str) -> None:
+    ours = getattr(PagedStream, name)
+
+    assert parameters(ours) in (PARAMETERS[name], ["self", "args", "kwargs"])
+
+
+@pytest.mark.parametrize("name", INSTANCE_NAMES)
+def test_a_private_attribute_of_the_stream_is_there(tap: TapNorthflankRestores, name: str) -> None:
+    for stream in tap.streams.values():
+        assert hasattr(stream, name), f"A stream of {INSTALLED} has no {name}. {WHAT_TO_DO}"
+    assert all(stream._tap is tap for stream in tap.streams.values())  # noqa: SLF001
+
+
+@pytest.mark.parametrize("name", TAP_NAMES)
+def test_a_private_name_of_the_tap_is_there_and_takes_what_it_took(name: str) -> None:
+    found = getattr(Tap, name, None)
+
+    assert found is not None, f"{INSTALLED} has no Tap.{name} any more. {WHAT_TO_DO}"
+    assert parameters(found) == TAP_NAMES[name]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_sdk_gives_signals_to_the_tap(tap: TapNorthflankRestores, number: int) -> None:
+    assert signal.getsignal(number) == tap._handle_termination, (  # noqa: SLF001
+        f"{INSTALLED} does not give signals to Tap._handle_termination. {WHAT_TO_DO}"
+    )
+
+
+def test_no_other_private_name_of_the_sdk_is_overridden() -> None:
+    known = {*PRIVATE_NAMES, *TAP_NAMES}
+    classes: list[type] = [PagedStream, TapNorthflankRestores, streams.NorthflankStream]
+    classes += streams.STREAMS
+    hidden = {
+        f"{ours.__name__}.{name}"
+        for ours in classes
+        for name in vars(ours)
+        if name.startswith("_") and not name.startswith("__") and name not in known
+        for theirs in (Stream, Tap)
+        if issubclass(ours, theirs) and hasattr(theirs, name)
+    }
+
+    assert hidden - {f"{ours.__name__}._abc_impl" for ours in classes} == set()
+
+
+def test_no_other_private_name_of_the_sdk_is_used() -> None:
+    tree = ast.parse(inspect.getsource(sdk))
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_")
+    }
+    own = {name for name in vars(PagedStream) if not hasattr(Stream, name)}
+
+    assert used - own - {*PRIVATE_NAMES, *INSTANCE_NAMES} == set()
+
+
+def test_names_that_are_public_but_seldom_used_are_there() -> None:
+    assert hasattr(Stream, "ABORT_AT_RECORD_COUNT")
+    assert hasattr(Stream, "emit_activate_version_messages")
+    assert "flattening_enabled" in dir(SameRecordTransform)
+    assert encoder.encode_lines([{"x": 1}, {"y": 2}]) == b'{"x":1}\n{"y":2}\n'
+
+
+@pytest.mark.parametrize("name", ["finalize_state_progress_markers", "get_records", "mask"])
+def test_a_public_method_that_the_tap_takes_part_in_is_there(name: str) -> None:
+    assert hasattr(Stream, name), f"{INSTALLED} has no Stream.{name} any more. {WHAT_TO_DO}"
