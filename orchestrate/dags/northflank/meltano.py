@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -72,19 +72,22 @@ class _End:
     Attributes:
         returncode: Meltano's own.
         exit_codes: Those of what it ran, such as `{"extractors": 4}`.
-        error: The last entry of the log that told of an error.
+        plugin: The last error that the tap or the loader told of.
+        block: What Meltano says of the block that failed.
         plain: The last line that was no entry of the log.
     """
 
     returncode: int = 0
-    exit_codes: Mapping[str, int] | None = None
-    error: str = ""
+    exit_codes: Mapping[str, int] = field(default_factory=dict)
+    plugin: str = ""
+    block: str = ""
     plain: str = ""
 
     @property
     def line(self) -> str:
         """Why it failed, in a line, as far as is known."""
-        return self.error or self.plain or f"Meltano ended with exit code {self.returncode}"
+        ended = f"Meltano ended with exit code {self.returncode}"
+        return self.plugin or self.block or self.plain or ended
 
 
 class Meltano:
@@ -189,13 +192,12 @@ class Meltano:
             return
         plugin = entry.get("plugin_logger") or entry.get("string_id")
         self._log(f"{plugin}: {said}" if plugin else said)
-        if entry.get("exit_codes"):
-            end.exit_codes = entry["exit_codes"]
-        # What a plugin says of its end tells more than what Meltano says of the plugin's.
-        if entry.get("level") == "error" and (plugin or not end.error):
-            end.error = said if plugin else str(entry.get("err") or said)
         if not entry:
             end.plain = said
+        elif plugin and entry.get("level") == "error":
+            end.plugin = said
+        elif entry.get("err"):
+            end.block, end.exit_codes = str(entry["err"]), entry.get("exit_codes") or {}
 
     def _executable(self) -> str:
         places = [str(self._root / ".venv" / "bin"), os.environ.get("PATH", "")]
