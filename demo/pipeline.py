@@ -27,6 +27,15 @@ EXCEPTION = re.compile(r"[\w.]+(?:Error|Exception): ")
 """How the last line of a traceback starts."""
 
 
+BOX_LINE = re.compile(r"^│ (error: .*?) *│$", re.MULTILINE)
+"""A line of uv's, in the box that Meltano draws around it."""
+
+
+def loader_url(url: str) -> str:
+    """Return a PostgreSQL URL as the loader takes it on any Python: naming psycopg 3."""
+    return url.replace("postgresql:", "postgresql+psycopg:", 1)
+
+
 class Pipeline:
     """Meltano with settings, state and log of its own."""
 
@@ -60,8 +69,19 @@ class Pipeline:
         with child(command, cwd=ROOT, log=self.log, env=self.env) as process:
             yield process
 
-    def meltano(self, *arguments: str) -> None:
-        """Run Meltano to its end.
+    def install(self) -> None:
+        """Install the tap and the loader, if they are not there.
+
+        Raises:
+            DemoError: it failed.
+        """
+        said = self.meltano("run", "--only-install", "sync")
+        if "Installation failed" in said:  # Meltano's exit code does not tell.
+            msg = f"Meltano cannot install the plugins: {_reason(said)}. See {self.log}"
+            raise DemoError(msg)
+
+    def meltano(self, *arguments: str) -> str:
+        """Run Meltano to its end and return what it logged.
 
         Raises:
             DemoError: it failed.
@@ -69,16 +89,19 @@ class Pipeline:
         start = self.log.stat().st_size if self.log.exists() else 0
         with self.start(*arguments) as process:
             code = process.wait()
+        with self.log.open(errors="replace") as log:
+            log.seek(start)
+            said = log.read()
         if code:
-            with self.log.open(errors="replace") as log:
-                log.seek(start)
-                reason = _reason(log.read())
-            msg = f"meltano {' '.join(arguments)} failed: {reason}. See {self.log}"
+            msg = f"meltano {' '.join(arguments)} failed: {_reason(said)}. See {self.log}"
             raise DemoError(msg)
+        return said
 
 
 def _reason(log: str) -> str:
-    """Find the first line in which the tap, the loader or Meltano says what went wrong."""
+    """Find the first line in which uv, the tap, the loader or Meltano says what went wrong."""
+    if boxed := BOX_LINE.search(log):
+        return boxed[1]
     for level, text in LOG_LINE.findall(log):
         if level in {"error", "critical"} or EXCEPTION.match(text):
             return str(text).rstrip(" .")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from demo import DemoError, table
 from demo.account import ROOT, account
-from demo.pipeline import Pipeline
+from demo.pipeline import Pipeline, loader_url
 from demo.postgres import postgres, privileges
 
 if TYPE_CHECKING:
@@ -74,11 +74,11 @@ def demo(stack: ExitStack, home: Path = HOME, plugins: Path | None = None) -> No
     settings = {
         "TAP_NORTHFLANK_RESTORES_API_URL": source.url,
         "TAP_NORTHFLANK_RESTORES_API_TOKEN": source.token,
-        "TARGET_POSTGRES_SQLALCHEMY_URL": warehouse,
+        "TARGET_POSTGRES_SQLALCHEMY_URL": loader_url(warehouse),
     }
     pipeline = Pipeline(home, settings, plugins=plugins)
     with step("Meltano installs the tap and the loader, the first time"):
-        pipeline.meltano("run", "--only-install", "sync")
+        pipeline.install()
     with step("First sync, of all that there is") as results:
         pipeline.meltano("run", "sync")
         first = table.after_sync(source.world(), warehouse)

@@ -13,7 +13,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from demo.account import ROOT
-from demo.pipeline import Pipeline
+from demo.pipeline import Pipeline, loader_url
 from demo.postgres import Postgres, postgres
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where tap and loader are installed."""
     PLUGINS.mkdir(parents=True, exist_ok=True)
     home = tmp_path_factory.mktemp("install")
-    Pipeline(home, {}, plugins=PLUGINS).meltano("run", "--only-install", "sync")
+    Pipeline(home, {}, plugins=PLUGINS).install()
     return PLUGINS
 
 
@@ -104,6 +104,6 @@ def pipeline(server: Server, warehouse: Warehouse, plugins: Path, tmp_path: Path
         "MELTANO_CLI_LOG_FORMAT": "json",
         "TAP_NORTHFLANK_RESTORES_API_URL": server.url,
         "TAP_NORTHFLANK_RESTORES_API_TOKEN": server.token,
-        "TARGET_POSTGRES_SQLALCHEMY_URL": warehouse.dsn,
+        "TARGET_POSTGRES_SQLALCHEMY_URL": loader_url(warehouse.dsn),
     }
     return Sync(tmp_path, settings, plugins=plugins)
