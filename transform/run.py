@@ -1,43 +1,52 @@
 """Run dbt on the PostgreSQL that the loader's URL names: `run.py build`, `run.py docs generate`.
 
-The URL is in `DBT_POSTGRES_URL`. dbt takes a host, a port and so on each by itself, so one setting
-of the pipeline serves the loader and the models. It runs in dbt's environment, and uses what is
-there: psycopg2.
+The URL is in `TARGET_POSTGRES_SQLALCHEMY_URL`; dbt wants its parts. So one setting of the pipeline
+serves the loader and the models. This runs in dbt's own environment, and uses what is there.
 """
 
 # ruff: noqa: INP001 - a dbt project, not a package
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 from pathlib import Path
 
-# Neither is in the environment that checks types.
-from dbt.cli.main import cli  # type: ignore[import-not-found]
-from psycopg2 import ProgrammingError  # type: ignore[import-untyped]
-from psycopg2.extensions import parse_dsn  # type: ignore[import-untyped]
+URL = "TARGET_POSTGRES_SQLALCHEMY_URL"
 
-FIELDS = ("host", "port", "user", "password", "dbname", "sslmode")
+NAMES = {"dbname": "PGDATABASE", "application_name": "PGAPPNAME"}
+"""libpq's variables that are not named after their parameter."""
 
 
 def main() -> None:
-    """Set what profiles.yml reads, then hand over to dbt with the same arguments."""
+    """Set the variables that profiles.yml and libpq read, then hand over to dbt."""
+    if sys.version_info >= (3, 14):
+        sys.exit("dbt 1.11 needs Python 3.10 to 3.13: see docs/analytics.md, Python 3.14")
     here = str(Path(__file__).parent)
     os.environ.setdefault("DBT_PROJECT_DIR", here)
     os.environ.setdefault("DBT_PROFILES_DIR", here)
-    url = os.environ.get("DBT_POSTGRES_URL", "")
-    if url:
-        scheme, _, rest = url.partition("://")
-        try:
-            parts = parse_dsn(f"{scheme.partition('+')[0]}://{rest}")
-        except ProgrammingError:
-            sys.exit(
-                "DBT_POSTGRES_URL is no PostgreSQL URL such as postgresql://user@host/database"
-            )
-        for field in FIELDS:
-            if field in parts:
-                os.environ[f"DBT_POSTGRES_{field.upper()}"] = parts[field]
+    if os.environ.get(URL):
+        os.environ.update(_variables(os.environ[URL]))
+
+    from dbt.cli.main import cli  # type: ignore[import-not-found] # noqa: PLC0415 - takes seconds
+
     cli()
+
+
+def _variables(url: str) -> dict[str, str]:
+    """Return libpq's variables for what a URL says; `postgresql+driver://` is read too."""
+    from psycopg2 import ProgrammingError  # type: ignore[import-untyped] # noqa: PLC0415
+    from psycopg2.extensions import parse_dsn  # type: ignore[import-untyped] # noqa: PLC0415
+
+    scheme, _, rest = url.partition("://")
+    try:
+        parts = parse_dsn(f"{scheme.partition('+')[0]}://{rest}")
+    except ProgrammingError:
+        sys.exit(f"{URL} is no PostgreSQL URL such as postgresql://user@host/database")
+    # dbt wants these in any case; so they are what libpq would take.
+    user = parts.get("user") or getpass.getuser()
+    parts = {"host": "", "dbname": user, **parts, "user": user}
+    return {NAMES.get(name, f"PG{name.upper()}"): value for name, value in parts.items()}
 
 
 if __name__ == "__main__":

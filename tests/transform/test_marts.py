@@ -70,25 +70,30 @@ CASES = {
         "failing",
         "Last attempt failed on 2026-06-26, last restored on 2026-06-01",
     ),
+    "failed-then-aborted": Case(
+        [restore(30), restore(6, "failed"), restore(5, "aborted", takes=None)],
+        "failing",
+        "Last attempt failed on 2026-06-25, last restored on 2026-06-01",
+    ),
     "failing-and-overdue": Case(
         [restore(200), restore(150, "failed")],
         "failing",
         "Last attempt failed on 2026-02-01, last restored on 2025-12-13",
     ),
     "failed-at-the-same-time": Case(
-        [restore(5), restore(5, "failed")],
+        [restore(5, "failed"), restore(5)],
         "failing",
         "Last attempt failed on 2026-06-26, last restored on 2026-06-26",
     ),
     "failed-before": Case(
         [restore(6, "failed", takes=None), restore(5)],
         "proven",
-        "Restored 5 days ago in 30.0 min, target 60.0 min",
+        "Restored on 2026-06-26 in 30 min, target 60 min",
     ),
     "aborted-since": Case(
         [restore(6), restore(5, "aborted", takes=None), restore(0, "scheduled", takes=None)],
         "proven",
-        "Restored 6 days ago in 30.0 min, target 60.0 min",
+        "Restored on 2026-06-25 in 30 min, target 60 min",
     ),
     "overdue": Case(
         [restore(90.01)], "overdue", "Last restored on 2026-04-02, more than 90 days ago"
@@ -97,32 +102,32 @@ CASES = {
         [restore(100, takes=500)], "overdue", "Last restored on 2026-03-23, more than 90 days ago"
     ),
     "just-in-time": Case(
-        [restore(90)], "proven", "Restored 90 days ago in 30.0 min, target 60.0 min"
+        [restore(90)], "proven", "Restored on 2026-04-02 in 30 min, target 60 min"
     ),
-    "slow": Case([restore(5, takes=60.1)], "slow", "Took 60.1 min, target 60.0 min"),
+    "slow": Case([restore(5, takes=60.1)], "slow", "Took 60.1 min, target 60 min"),
     "on-target": Case(
-        [restore(5, takes=60)], "proven", "Restored 5 days ago in 60.0 min, target 60.0 min"
+        [restore(5, takes=60)], "proven", "Restored on 2026-06-26 in 60 min, target 60 min"
     ),
     "slow-once": Case(
         [restore(50, takes=600), restore(5)],
         "proven",
-        "Restored 5 days ago in 30.0 min, target 60.0 min",
+        "Restored on 2026-06-26 in 30 min, target 60 min",
     ),
-    "own-target": Case([restore(5)], "slow", "Took 30.0 min, target 15.0 min"),
+    "own-target": Case([restore(5)], "slow", "Took 30 min, target 15 min"),
     "time-not-known": Case(
-        [restore(5, takes=None)], "proven", "Restored 5 days ago, time not known"
+        [restore(5, takes=None)], "proven", "Restored on 2026-06-26, time not known"
     ),
     "slow-then-not-known": Case(
-        [restore(50, takes=90), restore(5, takes=None)], "slow", "Took 90.0 min, target 60.0 min"
+        [restore(50, takes=90), restore(5, takes=None)], "slow", "Took 90 min, target 60 min"
     ),
-    "equal-times": Case([restore(5, takes=0)], "proven", "Restored 5 days ago, time not known"),
+    "equal-times": Case([restore(5, takes=0)], "proven", "Restored on 2026-06-26, time not known"),
     "ends-before-start": Case(
-        [restore(5, takes=-20)], "proven", "Restored 5 days ago, time not known"
+        [restore(5, takes=-20)], "proven", "Restored on 2026-06-26, time not known"
     ),
     "new-status": Case(
         [restore(5), restore(2, "hibernating")],
         "proven",
-        "Restored 5 days ago in 30.0 min, target 60.0 min",
+        "Restored on 2026-06-26 in 30 min, target 60 min",
     ),
     "no-status": Case(
         [restore(2, None, takes=None)],
@@ -136,7 +141,7 @@ CASES = {
     "unknown-backup": Case(
         [restore(5, backupId="expired")],
         "proven",
-        "Restored 5 days ago in 30.0 min, target 60.0 min",
+        "Restored on 2026-06-26 in 30 min, target 60 min",
     ),
     "busy": Case(
         [
@@ -151,7 +156,7 @@ CASES = {
             restore(370, takes=999),
         ],
         "proven",
-        "Restored 1 days ago in 10.0 min, target 60.0 min",
+        "Restored on 2026-06-30 in 10 min, target 60 min",
     ),
     "midnight": Case(
         [
@@ -177,6 +182,7 @@ def shop() -> Rows:
         for n, item in enumerate(case.restores)
     ]
     elsewhere = {"projectId": UNLISTED, "addonId": "named", "id": "elsewhere", **restore(3)}
+    of_deleted = {"projectId": "shop", "addonId": "deleted", "id": "of-deleted", **restore(100)}
     return {
         "projects": [{"id": "shop", "name": "The shop"}],
         "addons": [
@@ -188,7 +194,8 @@ def shop() -> Rows:
                 "status": "running",
             }
             for addon in CASES
-        ],
+        ]
+        + [{"projectId": "shop", "id": "deleted", "status": "deleted"}],
         "backups": [
             {
                 "projectId": "shop",
@@ -199,7 +206,7 @@ def shop() -> Rows:
             }
             for addon in CASES
         ],
-        "restores": [*restores, elsewhere],
+        "restores": [*restores, elsewhere, of_deleted],
     }
 
 
@@ -265,6 +272,12 @@ def test_the_worst_verdict_has_the_lowest_rank(recoverability: dict[str, Row]) -
     )
 
 
+def test_not_restored_in_time_whatever_the_verdict(recoverability: dict[str, Row]) -> None:
+    addons = ("only-failed", "failing-and-overdue", "overdue", "failed-since", "just-in-time")
+    overdue = [recoverability[addon]["is_overdue"] for addon in addons]
+    assert overdue == [True, True, True, False, False]
+
+
 def test_windows_and_percentiles(recoverability: dict[str, Row]) -> None:
     busy = recoverability["busy"]
     counts = ("attempts", "successes", "failures", "success_rate")
@@ -304,7 +317,7 @@ def test_target_is_the_addons_own_or_the_default(recoverability: dict[str, Row])
 
 def test_one_attempt_a_restore(attempts: dict[str, Row]) -> None:
     ids = {f"{addon}-{n}" for addon in CASES for n in range(_restores(addon))}
-    assert set(attempts) == ids | {"elsewhere"}
+    assert set(attempts) == ids | {"elsewhere", "of-deleted"}
 
 
 @pytest.mark.parametrize(
@@ -371,6 +384,11 @@ def test_evidence_has_each_quarter_since_the_first_sign(evidence: dict[str, Row]
     }
 
 
+def test_deleted_addon_need_not_be_tested_any_more(evidence: dict[str, Row]) -> None:
+    quarters = {key: row["evidence"] for key, row in evidence.items() if key[:8] == "deleted "}
+    assert quarters == {"deleted 2026-Q1": "within target", "deleted 2026-Q2": "not tested"}
+
+
 @pytest.mark.parametrize(
     ("quarter", "expected"),
     [
@@ -435,7 +453,7 @@ def test_refresh_info_states_what_is_left_out(built: Warehouse) -> None:
     (info,) = built.query("select * from refresh_info")
     assert picked(info, "as_of", "attempts", "undated_attempts", "later_attempts") == (
         AS_OF,
-        sum(map(_restores, CASES)) + 1,
+        sum(map(_restores, CASES)) + 2,
         1,
         1,
     )

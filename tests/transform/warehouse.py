@@ -210,7 +210,7 @@ class Postgres(Warehouse):
             return found.fetchall() if found.description else []
 
     def _environment(self) -> dict[str, str]:
-        return {"DBT_POSTGRES_URL": self.url}
+        return {"TARGET_POSTGRES_SQLALCHEMY_URL": self.url}
 
 
 class DuckDB(Warehouse):

@@ -9,14 +9,14 @@
     {%- if not given -%}
         {{ return(run_started_at.isoformat()) }}
     {%- endif -%}
-    {%- set pattern = '^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?$' -%}
-    {%- if not modules.re.match(pattern, given) -%}
+    {%- set pattern = '^D{4}-DD-DD([T ]DD:DD(:DD([.]D{1,6})?)?(Z|[+-]DD:DD)?)?$' -%}
+    {%- if not modules.re.match(pattern.replace('D', '[0-9]'), given) -%}
         {{ exceptions.raise_compiler_error(
             "The variable as_of is '" ~ given ~ "'; it takes an ISO 8601 time such as "
             ~ "2026-07-01 or 2026-07-01T12:30:00Z"
         ) }}
     {%- endif -%}
-    {%- if modules.re.search('(Z|[+-]\d\d:\d\d)$', given) and given | length > 10 -%}
+    {%- if modules.re.search('(Z|[+-][0-9]{2}:[0-9]{2})$', given) -%}
         {{ return(given) }}
     {%- endif -%}
     {{ return(given ~ (':00' if given | length == 16 else '' if given | length > 10

@@ -64,7 +64,8 @@
     )
 {%- endmacro %}
 
-{# A number of minutes as text with one decimal. #}
+{# A number of minutes as text, with one decimal where that is not zero. #}
 {% macro minutes_text(expression) -%}
-    cast(cast({{ expression }} as numeric(18, 1)) as {{ dbt.type_string() }}) || ' min'
+    replace(cast(cast({{ expression }} as numeric(18, 1)) as {{ dbt.type_string() }}), '.0', '')
+    || ' min'
 {%- endmacro %}

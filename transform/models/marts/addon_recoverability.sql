@@ -112,7 +112,8 @@ answers as (
         ) as target_minutes,
         targets.rto_minutes is not null as has_own_target,
         last_measured.duration_minutes as judged_minutes,
-        last_success.counted_at < {{ days_ago(var('overdue_after_days')) }} as is_overdue
+        coalesce(last_success.counted_at < {{ days_ago(var('overdue_after_days')) }}, true)
+            as is_overdue
     from {{ ref('addon_directory') }} as addons
     left join counts on addons.addon_key = counts.addon_key
     left join last_success on addons.addon_key = last_success.addon_key
@@ -181,7 +182,8 @@ select
             'Took ' || {{ minutes_text('judged_minutes') }}
             || ', target ' || {{ minutes_text('target_minutes') }}
         else
-            'Restored ' || cast(days_since_success as {{ dbt.type_string() }}) || ' days ago'
+            'Restored on '
+            || cast({{ utc_date('last_success_at') }} as {{ dbt.type_string() }})
             || case
                 when judged_minutes is null then ', time not known'
                 else
@@ -191,6 +193,7 @@ select
     end as reason,
     last_success_at,
     days_since_success,
+    is_overdue,
     last_success_restore_id,
     last_success_backup_id,
     last_success_backup_name,

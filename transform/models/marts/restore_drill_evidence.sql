@@ -167,3 +167,5 @@ select
     successes,
     failures
 from evidence
+-- Nobody can restore a deleted addon in what is left of a quarter.
+where is_current or is_over or attempts > 0

@@ -1,0 +1,97 @@
+"""The five answers, as lines for a terminal."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from report import words
+from report.page import failures_by
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from report.marts import Addon, Findings
+
+SHOWN = 12
+"""Rows of a list, and then how many more there are."""
+
+
+def answers(findings: Findings) -> list[str]:
+    """Return the lines."""
+    info, current = findings.info, findings.current
+    head = f"As of {words.instant(info.as_of)}, {words.count(len(current), 'database')}:"
+    return [
+        head,
+        "",
+        "1. When was each database last restored successfully, and 5. from which backup?",
+        *_table(
+            ("database", "last restored", "took", "from backup", "verdict"), map(_restored, current)
+        ),
+        "",
+        f"2. Which have not been restored within {info.overdue_after_days} days?",
+        *_not_restored(findings),
+        "",
+        "3. How long do restores take, against the target? (365 days)",
+        *_table(("type", "p50", "p95", "target", "within target"), _durations(findings)),
+        "",
+        "4. How often do they fail, and where? (365 days)",
+        *_failures(findings),
+    ]
+
+
+def _restored(addon: Addon) -> tuple[str, ...]:
+    backup = addon.last_success_backup_id or words.NONE
+    took = words.duration(addon.last_success_minutes)
+    return addon.addon_key, words.day(addon.last_success_at), took, backup, addon.verdict
+
+
+def _not_restored(findings: Findings) -> list[str]:
+    if not findings.current:
+        return ["   There is no database yet."]
+    late = [
+        f"{addon.addon_key} ({words.days_ago(addon.days_since_success)})"
+        for addon in findings.current
+        if addon.is_overdue
+    ]
+    return [f"   {line}" for line in _some(late)] or ["   None: all have been."]
+
+
+def _durations(findings: Findings) -> Iterator[tuple[str, ...]]:
+    for row in findings.durations:
+        targets = {words.duration(row.shortest_target): 0, words.duration(row.longest_target): 0}
+        within = f"{row.within:,} of {row.restores:,}, {words.share(row.within, row.restores)}"
+        name = row.database_type or "all"
+        yield name, words.duration(row.p50), words.duration(row.p95), " to ".join(targets), within
+
+
+def _failures(findings: Findings) -> list[str]:
+    if not any(addon.attempts_365d for addon in findings.addons):
+        return ["   There was no restore."]
+    (total,) = failures_by(findings.addons, lambda _: "all")
+    finished = words.count(total.successes + total.failures, "finished restore")
+    attempts = words.count(total.attempts, "attempt")
+    lines = [f"   {total.failures:,} of {finished} ({total.rate}); {attempts} in all"]
+    failed = [row for row in failures_by(findings.addons, lambda a: a.addon_key) if row.failures]
+    where = (f"{row.name}: {row.failures} of {row.successes + row.failures}" for row in failed)
+    return lines + [f"   {line}" for line in _some(list(where))]
+
+
+def _some(lines: list[str]) -> list[str]:
+    more = len(lines) - SHOWN
+    return lines[:SHOWN] + ([f"… and {more:,} more, see the page"] if more > 0 else [])
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    found = list(rows)
+    if not found:
+        return ["   None yet."]
+    shown = [head, *islice(found, SHOWN)]
+    widths = [max(len(row[i]) for row in shown) for i in range(len(head))]
+    lines = [
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in shown
+    ]
+    if len(found) > SHOWN:
+        lines.append(f"… and {len(found) - SHOWN:,} more, see the page")
+    return [f"   {line}".rstrip() for line in lines]

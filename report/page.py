@@ -1,0 +1,158 @@
+"""Makes the page: one HTML file with all that it needs inside, and nothing from the network."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import vl_convert
+
+from report import charts, words
+from report.marts import EVIDENCE, TESTED, VERDICTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from report.marts import Addon, Findings, Quarter
+
+HERE = Path(__file__).parent
+
+SIGNS = {
+    "never tested": "○",
+    "failing": "✕",
+    "overdue": "◆",
+    "slow": "▲",
+    "proven": "✓",
+    "within target": "✓",
+    "over target": "▲",
+    "time not known": "?",
+    "only failures": "✕",
+    "not tested": "○",
+    "not yet": "·",
+}
+"""A sign for each verdict and each evidence, so that colour alone tells nothing."""
+
+QUARTERS_SHOWN = 13
+"""Columns of the evidence grid; older quarters are in the CSV file."""
+
+WORST_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Failures:
+    """How often restores of some addons failed in a year."""
+
+    name: str
+    attempts: int
+    successes: int
+    failures: int
+
+    @property
+    def rate(self) -> str:
+        """Failures among the restores that succeeded or failed."""
+        return words.share(self.failures, self.successes + self.failures)
+
+
+def failures_by(addons: Iterable[Addon], name: Callable[[Addon], str]) -> list[Failures]:
+    """Add up the failures of a year by what `name` gives, the most failures first."""
+    attempts: Counter[str] = Counter()
+    successes: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
+    for addon in addons:
+        attempts[name(addon)] += addon.attempts_365d
+        successes[name(addon)] += addon.successes_365d
+        failures[name(addon)] += addon.failures_365d
+    found = [Failures(n, attempts[n], successes[n], failures[n]) for n in attempts if attempts[n]]
+    return sorted(found, key=lambda row: (-row.failures, -row.attempts, row.name))
+
+
+def page(findings: Findings) -> str:
+    """Return the report as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        day=words.day,
+        instant=words.instant,
+        duration=words.duration,
+        days_ago=words.days_ago,
+        slug=lambda text: text.replace(" ", "-"),
+    )
+    environment.globals.update(count=words.count, share=words.share, signs=SIGNS)
+    quarters = sorted({row.quarter for row in findings.quarters})[-QUARTERS_SHOWN:]
+    return environment.get_template("page.html").render(
+        **findings._asdict(),
+        current=findings.current,
+        deleted=findings.deleted,
+        verdicts=Counter(addon.verdict for addon in findings.current),
+        verdict_names=VERDICTS,
+        evidence_names=EVIDENCE,
+        figures=figures(findings),
+        quarters_shown=quarters,
+        grid=_grid(findings.quarters, quarters),
+        failures_by_type=failures_by(findings.addons, lambda addon: addon.database_type),
+        failures_by_addon=[
+            row
+            for row in failures_by(findings.addons, lambda addon: addon.addon_key)[:WORST_SHOWN]
+            if row.failures
+        ],
+        charts=_charts(findings),
+        library=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
+    )
+
+
+def figures(findings: Findings) -> dict[str, Any]:
+    """Return the figures at the head of the page; texts with units."""
+    current = findings.current
+    succeeded = sum(addon.successes_90d for addon in findings.addons)
+    failed = sum(addon.failures_90d for addon in findings.addons)
+    overall = next((row for row in findings.durations if row.database_type is None), None)
+    quarters = sorted({row.quarter for row in findings.quarters})
+    now = [row for row in findings.quarters if quarters and row.quarter == quarters[-1]]
+    before = [row for row in findings.quarters if quarters[1:] and row.quarter == quarters[-2]]
+    return {
+        "proven": words.share(sum(addon.verdict == "proven" for addon in current), len(current)),
+        "succeeded": succeeded,
+        "finished": succeeded + failed,
+        "success_rate": words.share(succeeded, succeeded + failed),
+        "overall": overall,
+        "within": words.share(overall.within, overall.restores) if overall else words.NONE,
+        "quarter": quarters[-1] if quarters else None,
+        "quarter_tested": _tested(now),
+        "quarter_of": len(now),
+        "quarter_before": quarters[-2] if quarters[1:] else None,
+        "before_share": words.share(_tested(before), len(before)),
+    }
+
+
+def _tested(quarters: list[Quarter]) -> int:
+    return sum(row.evidence in TESTED for row in quarters)
+
+
+def _grid(quarters: Iterable[Quarter], shown: list[str]) -> dict[str, dict[str, Quarter]]:
+    """Return the evidence by addon and quarter."""
+    grid: dict[str, dict[str, Quarter]] = {}
+    for row in quarters:
+        if row.quarter in shown:
+            grid.setdefault(row.addon_key, {})[row.quarter] = row
+    return grid
+
+
+def _charts(findings: Findings) -> str:
+    """Return the charts as JSON, by the id of their place; it is safe inside a script element."""
+    drawn: dict[str, charts.Spec] = {}
+    if findings.quarters:
+        drawn["coverage"] = charts.coverage_by_quarter(findings.quarters)
+    if findings.days:
+        drawn["activity"] = charts.restores_over_time(findings.days)
+    if findings.durations:
+        drawn["durations"] = charts.durations_against_target(findings.durations)
+    return json.dumps(drawn).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
