@@ -13,7 +13,7 @@ import threading
 import time
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any
@@ -210,6 +210,11 @@ def ended(running: subprocess.Popen[bytes]) -> Run:
     return Run(running.returncode, (stdout or b"").decode(), stderr.decode())
 
 
+@cache
+def _discovered() -> str:
+    return tap("--discover").stdout
+
+
 def selecting(*streams: str, **metadata: object) -> dict[str, Any]:
     """Return the tap's catalog with just these streams selected.
 
@@ -217,7 +222,7 @@ def selecting(*streams: str, **metadata: object) -> dict[str, Any]:
         streams: Names of streams.
         metadata: For each selected stream, by the metadata's name with underscores.
     """
-    catalog: dict[str, Any] = json.loads(tap("--discover").stdout)
+    catalog: dict[str, Any] = json.loads(_discovered())
     for entry in catalog["streams"]:
         root = next(item for item in entry["metadata"] if item["breadcrumb"] == [])
         root["metadata"]["selected"] = entry["stream"] in streams
