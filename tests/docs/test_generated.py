@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from docs import generate
+from tap_northflank_restores import client
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,3 +38,19 @@ def test_every_block_is_in_a_page() -> None:
     names = {match["name"] for text in texts for match in generate.BLOCK.finditer(text)}
 
     assert names == set(generate.BLOCKS)
+
+
+@pytest.mark.parametrize("name", ["namespace", "executable", "capabilities"])
+def test_the_checkouts_own_meltano_project_agrees_with_the_definition(name: str) -> None:
+    definition = yaml.safe_load(generate.PLUGIN.read_text(encoding="utf-8"))
+    project = yaml.safe_load((generate.ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    (tap,) = project["plugins"]["extractors"]
+
+    assert tap[name] == definition[name]
+
+
+@pytest.mark.parametrize(
+    "permission", [client.LIST_PROJECTS_PERMISSION, client.READ_ADDONS_PERMISSION]
+)
+def test_the_readme_asks_for_the_permissions_that_an_error_names(permission: str) -> None:
+    assert permission in (generate.ROOT / "README.md").read_text(encoding="utf-8")
