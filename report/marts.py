@@ -198,10 +198,18 @@ def marts(dsn: str, schema: str) -> Iterator[psycopg.Connection[dict[str, Any]]]
     scheme, separator, rest = dsn.partition("://")
     dsn = scheme.partition("+")[0] + separator + rest
     try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        # Its message would show a part of the URL, and that may be the password.
+        raise MartsError(
+            "The warehouse's URL is none such as postgresql://user:password@host:port/database"
+        ) from None
+    name = f"{parts.get('dbname', '')} on {parts.get('host', 'this machine')}"
+    try:
         connection = psycopg.connect(dsn, row_factory=dict_row, application_name="restore report")
     except psycopg.Error as error:
-        where = f"the warehouse {_name(dsn)}"
-        raise MartsError(f"Cannot connect to {where}: {_one_line(error)}") from error
+        message = f"Cannot connect to the warehouse {name}: {_one_line(error)}"
+        raise MartsError(message) from error
     with connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
@@ -212,7 +220,7 @@ def marts(dsn: str, schema: str) -> Iterator[psycopg.Connection[dict[str, Any]]]
             yield connection
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             raise MartsError(
-                f"The schema {schema} of {_name(dsn)} does not have the marts of this version "
+                f"The schema {schema} of {name} does not have the marts of this version "
                 f"({_one_line(error)}): make them with ./dev meltano run dbt-postgres:build"
             ) from error
 
@@ -247,15 +255,6 @@ def _rows(connection: psycopg.Connection[dict[str, Any]], kind: type[T], query: 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - of a column
     return float(value) if isinstance(value, Decimal) else value
-
-
-def _name(dsn: str) -> str:
-    """Name the database without its password."""
-    try:
-        parts = conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:
-        return "that the URL names"
-    return f"{parts.get('dbname', '')} on {parts.get('host', 'localhost')}"
 
 
 def _one_line(error: Exception) -> str:

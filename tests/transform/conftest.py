@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _installed() -> Iterator[None]:
+def installed() -> Iterator[None]:
     """Install over the network, before tests are cut off from proxies, and start dbt."""
     loader()
     server = dbt_server()

@@ -1,0 +1,1 @@
+"""The report, made from marts that dbt made, and looked at in a real browser."""

@@ -1,0 +1,141 @@
+"""`python -m report`: what it prints, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from report.__main__ import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.report.conftest import Report
+    from tests.transform.warehouse import Postgres
+
+ONE = """\
+As of 1 Jul 2026, 06:00 UTC, 1 database:
+
+1. When was each database last restored successfully, and 5. from which backup?
+   database      last restored   took     from backup   verdict
+   shop/orders   1 Jul 2026      30 min   backup-0      proven
+
+2. Which have not been restored within 90 days?
+   None: all have been.
+
+3. How long do restores take, against the target? (365 days)
+   type         p50      p95      target   within target
+   postgresql   30 min   30 min   60 min   1 of 1, 100 %
+   all          30 min   30 min   60 min   1 of 1, 100 %
+
+4. How often do they fail, and where? (365 days)
+   0 of 1 finished restore (0 %); 1 attempt in all
+"""
+EMPTY = """\
+As of 1 Jul 2026, 06:00 UTC, 0 databases:
+
+1. When was each database last restored successfully, and 5. from which backup?
+   None yet.
+
+2. Which have not been restored within 90 days?
+   There is no database yet.
+
+3. How long do restores take, against the target? (365 days)
+   None yet.
+
+4. How often do they fail, and where? (365 days)
+   There was no restore.
+"""
+
+
+def printed(report: Report, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    capsys.readouterr()
+    main(["--dsn", report.warehouse.url, "--out", str(folder / "new" / "page.html"), "--answers"])
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("world", "expected"), [("one", ONE), ("empty", EMPTY)])
+def test_answers(
+    world: str,
+    expected: str,
+    report_of: Callable[[str], Report],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert printed(report_of(world), tmp_path, capsys).startswith(expected)
+
+
+def test_answers_of_many_databases_stay_short(
+    report_of: Callable[[str], Report], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = report_of("crowd")
+    lines = printed(report, tmp_path, capsys).splitlines()
+    (late,) = report.warehouse.query("""
+        select count(*) as n from addon_recoverability where is_current and is_overdue
+    """)
+    assert len(lines) < 70
+    assert f"   … and {late['n'] - 12} more, see the page" in lines
+
+
+def test_files_are_named(
+    report_of: Callable[[str], Report], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = printed(report_of("one"), tmp_path, capsys)
+    assert f"The report: {tmp_path / 'new' / 'page.html'}\n" in out
+    made = {path.name for path in (tmp_path / "new").iterdir()}
+    assert made == {
+        "page.html",
+        "addon_recoverability.csv",
+        "restore_attempts.csv",
+        "restore_drill_evidence.csv",
+    }
+
+
+def failure(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the one line with which the command fails."""
+    with pytest.raises(SystemExit) as error:
+        main(list(arguments))
+    assert capsys.readouterr().out == ""
+    assert isinstance(error.value.code, str)
+    assert "\n" not in error.value.code
+    return error.value.code
+
+
+def test_warehouse_must_be_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("TARGET_POSTGRES_SQLALCHEMY_URL", raising=False)
+    assert "set TARGET_POSTGRES_SQLALCHEMY_URL" in failure(capsys=capsys)
+
+
+def test_unreachable_warehouse_is_named_without_its_password(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    url = "postgresql+psycopg://me:hunter2@127.0.0.1:1/warehouse"
+    line = failure("--dsn", url, capsys=capsys)
+    assert line.startswith("Cannot connect to the warehouse warehouse on 127.0.0.1")
+    assert "hunter2" not in line
+
+
+def test_misspelt_url_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "hunter2" not in failure("--dsn", "hunter2", capsys=capsys)
+    assert "hunter2" not in failure("--dsn", "postgresql://a:hunter2@h/?x=y", capsys=capsys)
+
+
+def test_missing_marts_are_named(
+    new_postgres: Callable[[], Postgres], capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = failure("--dsn", new_postgres().url, capsys=capsys)
+    assert "does not have the marts" in line
+    assert "./dev meltano run dbt-postgres:build" in line
+
+
+def test_folder_that_cannot_be_written(
+    report_of: Callable[[str], Report], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    out = str(tmp_path / "file" / "page.html")
+    line = failure("--dsn", report_of("one").warehouse.url, "--out", out, capsys=capsys)
+    assert line.startswith("Cannot write the report")

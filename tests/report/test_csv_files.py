@@ -1,0 +1,63 @@
+"""The CSV files: the marts row by row, and nothing in them that a spreadsheet would run."""
+
+from __future__ import annotations
+
+import csv
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from report.csv_files import ORDERED_BY
+from tests.report.conftest import FORMULA, NASTY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.report.conftest import Report
+
+
+@pytest.fixture
+def report(report_of: Callable[[str], Report]) -> Report:
+    return report_of("company")
+
+
+def rows(report: Report, mart: str) -> list[dict[str, str]]:
+    with (report.folder / f"{mart}.csv").open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("mart", ORDERED_BY)
+def test_file_has_all_rows_and_columns(mart: str, report: Report) -> None:
+    expected = report.warehouse.query(f"select * from {mart}")  # noqa: S608
+    found = rows(report, mart)
+    assert len(found) == len(expected) > 0
+    assert list(found[0]) == list(expected[0])
+
+
+def test_formulas_are_text(report: Report) -> None:
+    addons = {row["addon_key"]: row for row in rows(report, "addon_recoverability")}
+    assert addons["shop/formula"]["addon_name"] == f"'{FORMULA}"
+    assert addons["shop/formula"]["last_success_backup_id"] == "'-1+2"
+    assert addons["shop/odd"]["addon_name"] == NASTY
+    for mart in ORDERED_BY:
+        cells = [cell for row in rows(report, mart) for cell in row.values()]
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+
+def test_values_can_be_read_again(report: Report) -> None:
+    attempts = {row["restore_key"]: row for row in rows(report, "restore_attempts")}
+    for row in report.warehouse.query("select * from restore_attempts"):
+        written = attempts[row["restore_key"]]
+        for name in ("started_at", "ended_at"):
+            time = written[name].replace("Z", "+00:00")
+            assert (datetime.fromisoformat(time) if time else None) == row[name]
+        assert written["is_running"] == str(row["is_running"]).lower()
+        assert written["duration_minutes"] == str(row["duration_minutes"] or "")
+
+
+def test_empty_warehouse_gives_files_with_a_head(report_of: Callable[[str], Report]) -> None:
+    for mart in ORDERED_BY:
+        text = (report_of("empty").folder / f"{mart}.csv").read_text(encoding="utf-8-sig")
+        assert text.count("\n") == 1
+        assert "addon_key" in text
