@@ -26,8 +26,8 @@ SETTINGS = """\
 What was set, as each tool's documents have it:
 
 - **SDK by the book** ([sdk_by_the_book.py](contenders/sdk_by_the_book.py)): three `RESTStream`s as
-  parent and children, `JSONPathPaginator`, `completedAt` as the replication key. Two lines are not
-  by the book, and without them it ends with a KeyError at the first restore without `completedAt`:
+  parent and children, `JSONPathPaginator`, `completedAt` as the replication key. One thing is not
+  by the book, and without it it ends with a KeyError at the first restore without `completedAt`:
   `post_process` adds a null. The SDK has a hook to go on after an empty page
   (`continue_if_empty`), which neither template nor guide sets.
 - **dlt** ([dlt_rest_api.py](contenders/dlt_rest_api.py)): `rest_api` source, `parallelized`

@@ -31,6 +31,8 @@ class Workload:
     contenders: Sequence[Contender]
     again: bool = False
     """Whether those that keep state sync a second time, with nothing changed."""
+    repeats_all: bool = False
+    """Whether also those that take long are run several times."""
 
 
 FAN_OUT = Workload(
@@ -58,6 +60,7 @@ MILLION = Workload(
     World(projects=1, addons=100, restores=10_000),
     [TAP, HANDWRITTEN, ASYNCIO],
     again=True,
+    repeats_all=True,
 )
 # By the book, the state that is written grows with the square of the addons: at 10,000 that would
 # be some 7 GB and half an hour.

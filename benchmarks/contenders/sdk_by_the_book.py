@@ -1,7 +1,7 @@
 """A tap as the SDK's template and guides give it: three REST streams as parent and children.
 
-Two things are not by the book, because without them it ends with a KeyError at the first restore
-that has no `completedAt`: `post_process` puts a null in, and `restores` is not sorted.
+One thing is not by the book: without `post_process` it ends with a KeyError at the first restore
+that has no `completedAt`.
 """
 
 from __future__ import annotations
