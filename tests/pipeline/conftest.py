@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -74,9 +75,20 @@ def descendants(pid: int) -> dict[str, psutil.Process]:
     return found
 
 
+@contextmanager
+def passable_folder() -> Iterator[Path]:
+    """Give a temporary folder for the data of a server.
+
+    pytest closes the folder that holds all of its own to other users whenever it starts, and with
+    it the data of a server that another run of the tests has started as root.
+    """
+    with TemporaryDirectory(prefix="test-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
-def _postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with postgres(tmp_path_factory.mktemp("postgres") / "data") as server:
+def _postgres() -> Iterator[Postgres]:
+    with passable_folder() as folder, postgres(folder / "postgres") as server:
         yield server
 
 
@@ -93,7 +105,7 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where tap and loader are installed."""
     PLUGINS.mkdir(parents=True, exist_ok=True)
     home = tmp_path_factory.mktemp("install")
-    Pipeline(home, {}, plugins=PLUGINS).install()
+    Pipeline(home, {}, plugins=PLUGINS).install("sync")
     return PLUGINS
 
 

@@ -15,10 +15,10 @@ import pytest
 
 from demo import DemoError, steps, table
 from demo.account import ROOT
-from tests.pipeline.conftest import descendants
+from tests.pipeline.conftest import descendants, passable_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 DEMO = """
@@ -43,16 +43,17 @@ def running(home: Path) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of several demos."""
-    return tmp_path_factory.mktemp("demo")
+def home() -> Iterator[Path]:
+    """The folder of all demos here."""
+    with passable_folder() as folder:
+        yield folder
 
 
 def test_its_numbers_are_the_simulators(
     home: Path, plugins: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with ExitStack() as stack:
-        steps.demo(stack, home, plugins)
+        steps.demo(stack, home=home, plugins=plugins)
     shown = capsys.readouterr().out
     (line,) = re.findall(r"^all .*", shown, re.MULTILINE)
     account, sent, warehouse, account_then, sent_then, warehouse_then = map(int, line.split()[1:])
@@ -80,18 +81,16 @@ def test_it_starts_afresh_and_notices_a_row_that_is_missing(
 
     monkeypatch.setattr(table, "after_sync", one_less)
     with pytest.raises(DemoError, match="differs"), ExitStack() as stack:
-        steps.demo(stack, home, plugins)
+        steps.demo(stack, home=home, plugins=plugins)
     assert seen[0].equal
     assert sum(seen[0].sent.values()) == seen[0].rows["restores"][0]
     assert not running(home)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_nothing_running(
-    tmp_path: Path, plugins: Path, number: signal.Signals
-) -> None:
+def test_a_signal_leaves_nothing_running(home: Path, plugins: Path, number: signal.Signals) -> None:
     with subprocess.Popen(  # noqa: S603 - the demo itself
-        [sys.executable, "-c", DEMO, str(tmp_path), str(plugins)],
+        [sys.executable, "-c", DEMO, str(home), str(plugins)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -108,4 +107,4 @@ def test_a_signal_leaves_nothing_running(
         assert demo.stdout.read().endswith("Stopped, and nothing is left running.\n")
     assert {"meltano", "postgres"} < set(started)
     assert [name for name, process in started.items() if process.is_running()] == []
-    assert not running(tmp_path)
+    assert not running(home)
