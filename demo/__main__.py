@@ -18,7 +18,7 @@ def main() -> None:
         from demo.steps import demo  # noqa: PLC0415 - takes long enough to be interrupted
 
         with ExitStack() as stack:
-            demo(stack)
+            demo(stack, *sys.argv[1:])
     except DemoError as error:
         sys.exit(f"\n{error}")
     except Stopped as stopped:

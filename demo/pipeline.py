@@ -69,13 +69,13 @@ class Pipeline:
         with child(command, cwd=ROOT, log=self.log, env=self.env) as process:
             yield process
 
-    def install(self) -> None:
-        """Install the tap and the loader, if they are not there.
+    def install(self, *blocks: str) -> None:
+        """Install the plugins of some blocks of `meltano run`, if they are not there.
 
         Raises:
             DemoError: it failed.
         """
-        said = self.meltano("run", "--only-install", "sync")
+        said = self.meltano("run", "--only-install", *blocks)
         if "Installation failed" in said:  # Meltano's exit code does not tell.
             msg = f"Meltano cannot install the plugins: {_reason(said)}. See {self.log}"
             raise DemoError(msg)

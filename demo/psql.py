@@ -20,7 +20,7 @@ def main() -> int:
     stop_on_signals()
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C is for psql: it ends a query.
     # Tables are found without the name of their schema.
-    os.environ["PGOPTIONS"] = "-c search_path=northflank,public"
+    os.environ["PGOPTIONS"] = "-c search_path=northflank,restore_analytics,public"
     try:
         with postgres(HOME / DATA) as server:
             command = [str(program("psql")), server.dsn(DATABASE), *sys.argv[1:]]

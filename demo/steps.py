@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from demo import DemoError, table
+from demo import DemoError, answers, table
 from demo.account import ROOT, account
 from demo.pipeline import Pipeline, loader_url
 from demo.postgres import postgres, privileges
@@ -30,7 +30,10 @@ The warehouse stays in .dev/demo until the next demo, which starts afresh. To lo
 The same pipeline on your own account, into your own PostgreSQL:
   cp .env.example .env     # then put your API token and your PostgreSQL's URL into it
   ./dev meltano --environment=prod run sync
+  ./dev report             # and these answers, from it
 """
+
+NO_DBT = "No answers here: dbt 1.11 needs a Python from 3.10 to 3.13, and this machine has none."
 
 
 @contextmanager
@@ -49,11 +52,12 @@ def say(text: str, end: str = "\n") -> None:
     sys.stdout.flush()
 
 
-def demo(stack: ExitStack, home: Path = HOME, plugins: Path | None = None) -> None:
+def demo(stack: ExitStack, *simulator: str, home: Path = HOME, plugins: Path | None = None) -> None:
     """Do one thing after the other.
 
     Args:
         stack: takes what is to be stopped at the end.
+        simulator: arguments of the simulator, for another account: `--addons=300`.
         home: folder of what is left.
         plugins: see `Pipeline`.
 
@@ -68,7 +72,7 @@ def demo(stack: ExitStack, home: Path = HOME, plugins: Path | None = None) -> No
         for left_over in home.glob("meltano.*"):
             left_over.unlink()
     with step("A simulated Northflank account starts") as results:
-        source = stack.enter_context(account(home / "simulator.log"))
+        source = stack.enter_context(account(home / "simulator.log", *simulator))
         world = source.world()
         results += [f"{world[name]} {name}" for name in ("projects", "addons", "restores")]
     settings = {
@@ -76,9 +80,10 @@ def demo(stack: ExitStack, home: Path = HOME, plugins: Path | None = None) -> No
         "TAP_NORTHFLANK_RESTORES_API_TOKEN": source.token,
         "TARGET_POSTGRES_SQLALCHEMY_URL": loader_url(warehouse),
     }
-    pipeline = Pipeline(home, settings, plugins=plugins)
-    with step("Meltano installs the tap and the loader, the first time"):
-        pipeline.install()
+    python = answers.python_for_dbt()
+    pipeline = Pipeline(home, settings | (python or {}), plugins=plugins)
+    with step("Meltano installs the tap, the loader and dbt, the first time"):
+        pipeline.install("sync", *([] if python is None else ["dbt-postgres:build"]))
     with step("First sync, of all that there is") as results:
         pipeline.meltano("run", "sync")
         first = table.after_sync(source.world(), warehouse)
@@ -94,4 +99,14 @@ def demo(stack: ExitStack, home: Path = HOME, plugins: Path | None = None) -> No
         msg = "The warehouse differs from the account. That is a bug: please report it"
         raise DemoError(msg)
     say("After both syncs it was equal to the account, addon by addon and status by status.")
+    if python is None:
+        say(NO_DBT)
+    else:
+        with step("\nThe models answer, and are tested"):
+            answers.compute(pipeline, now=source.world()["now"])
+        with step("The report is written"):
+            page, lines = answers.write(warehouse, home / "report")
+        say("\n" + "\n".join(lines))
+        say("\nThe same as a page, to look at or to print, and as CSV files beside it:")
+        say(f"  {page.relative_to(ROOT) if page.is_relative_to(ROOT) else page}")
     say(END, end="")

@@ -27,6 +27,8 @@ def main() -> None:
     os.environ.setdefault("DBT_PROFILES_DIR", here)
     if os.environ.get(URL):
         os.environ.update(_variables(os.environ[URL]))
+    elif os.environ.get("DBT_TARGET", "postgres") == "postgres" and "PGDATABASE" not in os.environ:
+        sys.exit(f"Which warehouse? Set {URL}")
 
     from dbt.cli.main import cli  # type: ignore[import-not-found] # noqa: PLC0415 - takes seconds
 
