@@ -7,6 +7,7 @@ import re
 import signal
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,11 @@ def stuck(server: Server, path: str) -> Iterator[threading.Event]:
     server.behaviour.latency = latency
     yield hangs
     server.behaviour.latency = 0
+
+
+def answers(server: Server) -> Counter[tuple[str | None, int | None]]:
+    """How often each list was answered with each status."""
+    return Counter((request.page_of, request.status) for request in server.requests)
 
 
 def stop(running: subprocess.Popen[bytes], number: int) -> Run:
@@ -152,7 +158,9 @@ def test_a_signal_ends_the_wait_for_the_quota(server: Server, concurrency: int) 
 def test_a_signal_ends_the_pauses_between_tries(server: Server, concurrency: int) -> None:
     server.faults = [Fault(r"/a[12]\d/restores$", "status", status=503)]
     with command_line(server, concurrency=concurrency) as words, process(words) as running:
-        until(lambda: sum(request.status == 503 for request in server.requests) >= 3)
+        until(lambda: answers(server)["restores", 503] >= 3)
+        until(lambda: answers(server)["restores", 200] == 10)
+        time.sleep(0.2)  # They are on their way to the loader.
         first = stop(running, signal.SIGTERM)
 
     assert_interrupted(first)
