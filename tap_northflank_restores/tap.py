@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections import Counter
 from functools import cached_property
@@ -12,6 +13,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream, Tap, metrics
+from singer_sdk.cli import plugin_cli
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import (
     PluginCapabilities,
@@ -239,3 +241,12 @@ class TapNorthflankRestores(Tap):
     @override
     def get_singer_command(cls) -> click.Command:
         return command.of(super().get_singer_command())
+
+    @plugin_cli
+    def cli(cls) -> click.Command:  # noqa: N805 - as the SDK
+        """Return the command, with the log set up."""
+        try:
+            return super().cli
+        except ValueError as error:  # of the log, which therefore cannot tell
+            print(f"LOGLEVEL takes DEBUG, INFO, WARNING or ERROR: {error}.", file=sys.stderr)  # noqa: T201
+            sys.exit(ExitCode.CONFIGURATION)
