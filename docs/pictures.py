@@ -18,8 +18,8 @@ from docs.generate import ROOT
 WIDTH = 100
 """Columns of the terminal."""
 
-SIZE = "1200,1600"
-"""Pixels of the report that are shown: the figures, the verdicts and the first charts."""
+SIZE = "1200,1250"
+"""Pixels of the report that are shown: the figures and the verdicts."""
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 REPORT = re.compile(r"\S+\.html")
