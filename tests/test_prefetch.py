@@ -183,6 +183,21 @@ def test_lists_that_fail_leave_room_for_those_behind_them() -> None:
     assert read == [(number, number if number % 3 else 2) for number in range(100)]
 
 
+def test_lists_that_failed_take_no_room_once_the_caller_knows() -> None:
+    together = threading.Barrier(4, timeout=SECONDS)
+
+    def fetch(number: int, _page: int) -> None:
+        if number < 20:
+            raise OSError(number)
+        together.wait()
+
+    lists = Lists([1] * 40, fetch)
+
+    read = [outcome(pages) for _, pages in read_ahead(lists.sources(), workers=4, pages_ahead=4)]
+
+    assert read == [*range(20), *[1] * 20]
+
+
 @pytest.mark.parametrize("workers", [0, 1, 4])
 def test_an_error_comes_after_the_pages_before_it_and_in_its_list(workers: int) -> None:
     def fetch(number: int, page: int) -> None:

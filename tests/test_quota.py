@@ -560,7 +560,10 @@ def test_no_429_is_spent_when_the_headers_tell(limited: Server) -> None:
     assert waits(run) == ["Quota: 0 requests left in this window; waiting 2 s for its reset."]
 
 
-def test_the_reserve_is_left_to_others_and_said_so(limited: Server) -> None:
+def test_the_reserve_is_left_to_others_and_said_so(
+    limited: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tap_northflank_restores.progress.INTERVAL", 0.1)
     limited.behaviour = Behaviour(rate_limit=10, rate_window=1)
 
     run = sync(limited, rate_limit_reserve=3)
@@ -570,6 +573,7 @@ def test_the_reserve_is_left_to_others_and_said_so(limited: Server) -> None:
     assert windows(run.requests) == [7, 5]
     (line,) = waits(run)
     assert line.startswith("Quota: 3 requests left in this window, 3 of them reserved for others;")
+    assert any(told.endswith(" s for the quota") for told in run.logged("INFO"))
 
 
 def test_a_429_is_waited_out_once_by_the_whole_pool_and_is_no_failed_try(limited: Server) -> None:

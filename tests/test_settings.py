@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_northflank_restores.errors import ConfigurationError
 from tap_northflank_restores.settings import SCHEMA
 from tap_northflank_restores.tap import TapNorthflankRestores
 from tests.support import Run, command_line, ended, process, small_world, sync, tap
@@ -259,6 +260,11 @@ def test_a_bad_setting_of_the_sdk_ends_with_one_line(
     assert run.requests == []
 
 
+def test_the_api_takes_no_state_that_is_no_object() -> None:
+    with pytest.raises(ConfigurationError, match="The state is not a JSON object"):
+        TapNorthflankRestores(config={"api_token": TOKEN}, state=["x"])
+
+
 # From the environment -----------------------------------------------------------------------
 
 
@@ -371,6 +377,20 @@ def test_a_number_of_the_sdk_in_the_environment_that_is_none_ends_with_one_line(
     assert run.exit_code == 2
     assert name in run.error
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("name", ["LOGLEVEL", f"{PREFIX}LOGLEVEL"])
+def test_a_level_of_the_log_that_does_not_exist_ends_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "chatty")
+
+    run = tap("--version")
+
+    assert run.exit_code == 2
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("LOGLEVEL takes DEBUG, INFO, WARNING or ERROR")
+    assert "CHATTY" in line
 
 
 # The files of the command line --------------------------------------------------------------

@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import threading
+import tracemalloc
 import zlib
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -31,10 +32,12 @@ TRIES = 5
 class OddServer:
     """Answers each connection with the same bytes, whatever is asked, and closes it."""
 
-    def __init__(self, answer: bytes, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, answer: bytes, tls: ssl.SSLContext | None = None, times: int = 1) -> None:
         """Listen on a free port."""
         self.answer = answer
+        self.times = times
         self.asked: list[bytes] = []
+        self.sent = 0
         self._tls = tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -63,7 +66,9 @@ class OddServer:
                 return
             head += more
         self.asked.append(head)
-        connection.sendall(self.answer)
+        for _ in range(self.times):
+            connection.sendall(self.answer)
+            self.sent += len(self.answer)
 
     def close(self) -> None:
         """Stop listening."""
@@ -73,9 +78,11 @@ class OddServer:
 
 
 @contextmanager
-def answering(answer: bytes, tls: ssl.SSLContext | None = None) -> Iterator[OddServer]:
-    """Serve the same bytes until the block is left."""
-    server = OddServer(answer, tls)
+def answering(
+    answer: bytes, tls: ssl.SSLContext | None = None, times: int = 1
+) -> Iterator[OddServer]:
+    """Serve the same bytes until the block is left, so many times for each request."""
+    server = OddServer(answer, tls, times)
     try:
         yield server
     finally:
@@ -174,6 +181,34 @@ def test_a_small_response_that_unpacks_to_more_than_64_mib_is_refused_at_once() 
     assert_one_line(run, ExitCode.API)
     assert "larger than 64 MiB" in run.error
     assert len(odd.asked) == 1
+
+
+def test_a_response_that_is_too_large_is_not_read_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tap_northflank_restores.client.MAX_BODY", 1024 * 1024)
+    head = response(b"", length=10**12)
+    with answering(head + b" " * (1024 * 1024 - len(head)), times=1000) as odd:
+        run = read(f"http://127.0.0.1:{odd.port}")
+
+        assert "larger than 1 MiB" in run.error
+        # What the sockets hold between the two has been sent as well.
+        assert odd.sent <= 20 * 1024 * 1024
+
+
+def test_a_response_that_unpacks_to_too_much_is_not_unpacked_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tap_northflank_restores.client.MAX_BODY", 1024 * 1024)
+    packed = zeros(100)
+    tracemalloc.start()
+    with answering(response(packed, "Content-Encoding: gzip")) as odd:
+        run = read(f"http://127.0.0.1:{odd.port}")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert "larger than 1 MiB" in run.error
+    assert most <= 20 * 1024 * 1024
 
 
 @pytest.mark.parametrize(("limit", "exit_code"), [(len(EMPTY), 0), (len(EMPTY) - 1, ExitCode.API)])
