@@ -11,6 +11,7 @@ import click
 from singer_sdk import exceptions as sdk
 from typing_extensions import override
 
+from tap_northflank_restores import messages
 from tap_northflank_restores.errors import ExitCode, InvalidSettingsError, OutputError, TapError
 
 logger = logging.getLogger("tap-northflank-restores")
@@ -26,7 +27,10 @@ class Command(click.Command):
         debug = logger.isEnabledFor(logging.DEBUG)
         logging.getLogger("urllib3").setLevel(logging.NOTSET if debug else logging.ERROR)
         try:
-            return super().main(*args, standalone_mode=standalone_mode, **kwargs)  # type: ignore[call-overload]
+            try:
+                return super().main(*args, standalone_mode=standalone_mode, **kwargs)  # type: ignore[call-overload]
+            finally:
+                messages.flush()  # At the interpreter's end it would fail with a traceback.
         except Exception as error:
             if not standalone_mode:
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from typing_extensions import override
 from tap_northflank_restores.errors import OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 class MessageWriter(MsgSpecWriter):
@@ -47,11 +48,27 @@ class MessageWriter(MsgSpecWriter):
         _write(lines, flush=True)
 
 
+def flush() -> None:
+    """Write what is still in memory.
+
+    Raises:
+        OutputError: It could not be written.
+    """
+    with _told():
+        sys.stdout.flush()
+
+
 def _write(data: bytes | bytearray, *, flush: bool) -> None:
-    try:
+    with _told():
         sys.stdout.buffer.write(data)
         if flush:
             sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         msg = (
             f"The messages could not be written ({error.strerror}): the loader ended or the disk "

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
     from simulator import Server
 
-FOREIGN = ("TAP_NORTHFLANK_RESTORES_", "SINGER_SDK_LOG_CONFIG", "LOGLEVEL", "NETRC")
+FOREIGN = (
+    "TAP_NORTHFLANK_RESTORES_",
+    "SINGER_SDK_LOG_CONFIG",
+    "LOGLEVEL",
+    "NETRC",
+    "PYTHONUNBUFFERED",
+)
 
 
 @pytest.fixture(scope="session")
