@@ -49,13 +49,14 @@ class Pipeline:
             settings: environment variables with the settings of tap and loader.
             plugins: folder to install them in; without it the `.meltano` that the user's runs have.
         """
+        system = home / "meltano"
+        _share_plugins(plugins or ROOT / ".meltano", system)
         self.log = home / "meltano.log"
         self.env = {name: value for name, value in os.environ.items() if not OURS.match(name)}
         self.env["MELTANO_DATABASE_URI"] = f"sqlite:///{home / 'meltano.db'}"
         self.env["MELTANO_CLI_LOG_FORMAT"] = "uncolored"
         self.env["MELTANO_PROJECT_READONLY"] = "true"  # It would format meltano.yml now and then.
-        if plugins:
-            self.env["MELTANO_SYS_DIR_ROOT"] = str(plugins)
+        self.env["MELTANO_SYS_DIR_ROOT"] = str(system)
         for name in ("no_proxy", "NO_PROXY"):
             self.env[name] = f"{self.env.get(name, '')},127.0.0.1".lstrip(",")
         self.env.update(settings)
@@ -96,6 +97,19 @@ class Pipeline:
             msg = f"meltano {' '.join(arguments)} failed: {_reason(said)}. See {self.log}"
             raise DemoError(msg)
         return said
+
+
+def _share_plugins(plugins: Path, system: Path) -> None:
+    """Let a system folder of Meltano have the plugins of another one.
+
+    The files of a run (catalog, state) have the same names in each run, so that two at once in one
+    system folder take each other's.
+    """
+    system.mkdir(parents=True, exist_ok=True)
+    for kind in ("extractors", "loaders", "utilities"):
+        (plugins / kind).mkdir(parents=True, exist_ok=True)
+        if not (system / kind).exists():
+            (system / kind).symlink_to(plugins / kind)
 
 
 def _reason(log: str) -> str:

@@ -103,9 +103,8 @@ def warehouse(_postgres: Postgres) -> Warehouse:
 @pytest.fixture(scope="session")
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where tap and loader are installed."""
-    PLUGINS.mkdir(parents=True, exist_ok=True)
     home = tmp_path_factory.mktemp("install")
-    Pipeline(home, {}, plugins=PLUGINS).install("sync")
+    Pipeline(home, {}, plugins=PLUGINS).install("sync", "dbt-postgres:build", "restore-report:page")
     return PLUGINS
 
 

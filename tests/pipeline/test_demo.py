@@ -28,6 +28,7 @@ from pathlib import Path
 import demo.steps
 from demo.__main__ import main
 home, plugins = map(Path, sys.argv[1:])
+del sys.argv[1:]
 demo.steps.demo = partial(demo.steps.demo, home=home, plugins=plugins)
 main()
 """
@@ -61,6 +62,9 @@ def test_its_numbers_are_the_simulators(
     assert account_then == warehouse_then > account
     assert account_then - account <= sent_then < 20
     assert f"{account} restores\n" in shown  # as the simulator said before the first sync
+    assert re.search(r"^As of .*, \d+ databases:$", shown, re.MULTILINE)
+    assert f"\n  {home / 'report' / 'report.html'}\n" in shown
+    assert (home / "report" / "restore_drill_evidence.csv").exists()
     assert not running(home)
 
 
