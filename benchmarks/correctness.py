@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 TOOLS: list[Contender] = [TAP, BY_THE_BOOK, DLT_LOAD, AIRBYTE]
 VARIANTS: list[Contender] = [DLT_ENDPOINT, DLT_LOOKING_BACK, AIRBYTE_LOOKING_BACK]
 """Other settings of the tools, for the scenarios where they make a difference."""
-AT_ONCE = 3
+AT_ONCE = 4
 
 Rows = dict[tuple[str, str, str], tuple[str | None, datetime | None]]
 """Status and instant of completion, by project, addon and id."""

@@ -29,11 +29,12 @@ What was set, as each tool's documents have it:
   parent and children, `JSONPathPaginator`, `completedAt` as the replication key. One thing is not
   by the book, and without it it ends with a KeyError at the first restore without `completedAt`:
   `post_process` adds a null. The SDK has a hook to go on after an empty page
-  (`continue_if_empty`), which neither template nor guide sets.
+  (`continue_if_empty`), which the template does not set.
 - **dlt** ([dlt_rest_api.py](contenders/dlt_rest_api.py)): `rest_api` source, `parallelized`
   resources, 8 extract workers, `merge` on the key, the cursor paginator with `has_more_path`,
   `response_actions` to ignore a 404, an incremental cursor on `completedAt` that includes rows
-  without it, added to the resource as a step.
+  without it, added to the resource as a step. Its retries are as they come: five tries, with waits
+  that double from a second, or as `Retry-After` says.
 - **airbyte-cdk** ([airbyte_manifest.yaml](contenders/airbyte_manifest.yaml)): a chain of
   `SubstreamPartitionRouter`s, `ConcurrencyLevel` 8, `CursorPagination` with a stop condition on
   `hasNextPage`, `DatetimeBasedCursor` with `is_client_side_incremental`, `WaitTimeFromHeader` on

@@ -103,8 +103,8 @@ def nothing(_server: Server) -> None:
 SCENARIOS = [
     Scenario(
         "several projects",
-        "3 projects of 2 addons with 20 restores each: one sync",
-        lambda: account(20, addons=2, projects=3),
+        "12 projects of 2 addons with 20 restores each: one sync",
+        lambda: account(20, addons=2, projects=12),
         variants=True,
     ),
     Scenario(
@@ -179,10 +179,17 @@ SCENARIOS = [
         lambda: Behaviour(rate_limit=10, rate_window=5),
     ),
     Scenario(
-        "quota, 75 s",
-        "the same with 20 requests in a window of 75 s; the real one has an hour",
+        "quota, 45 s",
+        "the same with 20 requests in a window of 45 s; the real one has an hour",
         lambda: account(5, addons=25),
-        lambda: Behaviour(rate_limit=20, rate_window=75),
+        lambda: Behaviour(rate_limit=20, rate_window=45),
+        timeout=200,
+    ),
+    Scenario(
+        "quota, Retry-After",
+        "the same, and a 429 says with `Retry-After` how long to wait; no document promises it",
+        lambda: account(5, addons=25),
+        lambda: Behaviour(rate_limit=20, rate_window=45, retry_after="seconds"),
         timeout=200,
     ),
     Scenario(
