@@ -107,6 +107,15 @@ def test_a_dry_run_of_named_addons_lists_nothing(server: Server) -> None:
     assert len(run.requests) <= 3 * len(STREAMS)
 
 
+def test_a_dry_run_of_named_projects_looks_at_a_few(server: Server) -> None:
+    server.world = World.fan_out(50, 0, 0)
+
+    run = sync(server, "--test", project_ids=[f"p{number}" for number in range(50)])
+
+    assert run.exit_code == 0
+    assert len(run.requests) == 3
+
+
 def test_a_dry_run_shows_a_wrong_token(server: Server) -> None:
     run = sync(server, "--test", api_token="wrong")  # noqa: S106 - it opens nothing
 

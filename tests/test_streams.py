@@ -483,12 +483,15 @@ def test_a_forced_full_table_sends_everything_each_time_and_leaves_the_bookmarks
             entry["replication_method"] = "FULL_TABLE"
             entry["replication_key"] = key["replication_key"]
 
+    server.world.add_restore("shop", "orders", "new")
     full = sync(server, catalog=catalog, state=first.state)
     after = sync(server, state=full.state)
 
-    assert keyed(full.records["restores"]) == keyed(first.records["restores"])
+    assert len(full.records["restores"]) == server.world.restore_count()
+    assert set(keyed(full.records["restores"])) == set(keyed(server.served_restores()))
     assert partitions(full.state) == partitions(first.state)
-    assert after.records["restores"] == []
+    assert [record["id"] for record in after.records["restores"]] == ["new"]
+    assert not any("held back" in line for line in lines(full))
 
 
 def test_another_replication_key_is_refused(server: Server) -> None:
@@ -730,6 +733,23 @@ def test_a_plain_singer_bookmark_is_honoured(server: Server, *, partitioned: boo
     # What ties with it may not have been delivered, and is sent once more.
     assert [record["id"] for record in first.records["restores"]] == ["a-1", "a-2", "a-3"]
     assert second.records["restores"] == []
+
+
+def test_a_plain_bookmark_for_all_addons_hides_nothing_of_those_that_come_later(
+    server: Server,
+) -> None:
+    server.world = small_world(a=4, empty=0)
+    plain = with_bookmark(
+        replication_key="completedAt", replication_key_value="2026-07-01T06:00:02Z"
+    )
+    first = sync(server, state=plain)
+    server.world.add_addon("p", "late")
+    for addon in ("empty", "late"):
+        server.world.add_restore("p", addon, completedAt="2020-01-01T00:00:00.000Z")
+
+    second = sync(server, state=first.state)
+
+    assert [record["addonId"] for record in second.records["restores"]] == ["empty", "late"]
 
 
 @pytest.mark.parametrize(
