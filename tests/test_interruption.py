@@ -16,6 +16,7 @@ import pytest
 
 from simulator import Behaviour, Fault, World, serve
 from tap_northflank_restores.errors import ExitCode
+from tap_northflank_restores.tap import GRACE
 from tests.support import SECONDS, Run, command_line, ended, keyed, process, selecting, sync
 
 if TYPE_CHECKING:
@@ -154,6 +155,17 @@ def test_a_signal_ends_the_wait_for_the_quota(server: Server, concurrency: int) 
     assert len(delivered(first, second)) == ADDONS * RESTORES
 
 
+def test_a_signal_ends_the_wait_of_a_dry_run(server: Server) -> None:
+    server.behaviour = Behaviour(rate_limit=2)
+    with command_line(server, "--test") as words, process(words) as running:
+        until(lambda: len(server.requests) == 2)
+        time.sleep(0.2)
+        run = stop(running, signal.SIGTERM)
+
+    assert_interrupted(run)
+    assert run.error.startswith("Interrupted")
+
+
 @each_concurrency
 def test_a_signal_ends_the_pauses_between_tries(server: Server, concurrency: int) -> None:
     server.faults = [Fault(r"/a[12]\d/restores$", "status", status=503)]
@@ -179,7 +191,8 @@ def test_a_second_signal_ends_the_sync_at_once_though_nobody_reads_its_output(
         running.send_signal(signal.SIGTERM)
         time.sleep(0.1)
         running.send_signal(signal.SIGTERM)
-        assert running.wait(SECONDS) == ExitCode.INTERRUPTED
+        # The first alone would let it wait for the loader as long as GRACE.
+        assert running.wait(GRACE / 2) == ExitCode.INTERRUPTED
 
 
 def test_a_signal_ends_the_sync_though_nobody_reads_its_output(server: Server) -> None:
