@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,7 @@ class Quota:
         self._clock = clock
         self._changed = threading.Condition()
         self._stopped = False
+        self._waiting: deque[object] = deque()
         self._in_flight = 0
         self._spent = 0
         self._known = False  # whether a response of this window has come
@@ -137,31 +139,46 @@ class Quota:
     def acquire(self) -> None:
         """Wait until a request may be sent, and count it as in flight.
 
+        First come, first served: the last requests of a window go to the lists that are handed on
+        first, and not to pages that nobody will get to read.
+
         Raises:
             QuotaWaitTooLongError: The window ends only after `max_wait`.
             StoppedError: `stop` was called.
         """
+        turn = object()
         with self._changed:
-            while True:
-                if self._stopped:
-                    raise StoppedError
-                if self._too_long is not None:
-                    # The sync ends: no thread is to find that out with a request of its own.
-                    raise QuotaWaitTooLongError(self._too_long)
-                now = self._clock()
-                if self._blocked_until is not None and now >= self._blocked_until:
-                    self._begin_window()
-                if self._blocked_until is not None:
-                    self._changed.wait(self._blocked_until - now)
-                elif self._may_send(now):
-                    self._in_flight += 1
-                    self._spent += 1
-                    return
-                elif self._in_flight:
-                    # What is in flight will tell more, or is all that the window has left.
-                    self._changed.wait()
-                else:
-                    self._block(self._resets_at - now, self._remaining)
+            self._waiting.append(turn)
+            try:
+                self._wait_for(turn)
+            finally:
+                self._waiting.remove(turn)
+                if self._waiting:
+                    self._changed.notify_all()
+
+    def _wait_for(self, turn: object) -> None:
+        while True:
+            if self._stopped:
+                raise StoppedError
+            if self._too_long is not None:
+                # The sync ends: no thread is to find that out with a request of its own.
+                raise QuotaWaitTooLongError(self._too_long)
+            now = self._clock()
+            if self._blocked_until is not None and now >= self._blocked_until:
+                self._begin_window()
+            if self._blocked_until is not None:
+                self._changed.wait(self._blocked_until - now)
+            elif turn is not self._waiting[0]:
+                self._changed.wait()
+            elif self._may_send(now):
+                self._in_flight += 1
+                self._spent += 1
+                return
+            elif self._in_flight:
+                # What is in flight will tell more, or is all that the window has left.
+                self._changed.wait()
+            else:
+                self._block(self._resets_at - now, self._remaining)
 
     def release(self, allowance: Allowance | None) -> None:
         """Take a request out of flight.

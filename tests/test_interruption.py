@@ -151,7 +151,8 @@ def test_a_signal_ends_the_wait_for_the_quota(server: Server, concurrency: int) 
     assert_interrupted(first)
     assert "Quota: 0 requests left in this window; waiting " in first.stderr
     assert first.messages[-1]["type"] == "STATE"
-    assert len(finished(first)) == 10
+    # With several workers the last requests may go to addons behind one that gets none.
+    assert len(finished(first)) == 10 if concurrency == 1 else 0 < len(finished(first)) <= 10
     assert len(delivered(first, second)) == ADDONS * RESTORES
 
 

@@ -759,8 +759,10 @@ def test_a_wait_longer_than_allowed_ends_the_sync_and_the_next_goes_on_from_ther
     assert first.messages[-1]["type"] == "STATE"
 
     sent = keyed(first.records["restores"])
-    assert len(sent) == 6 * 2
-    assert len(first.state["bookmarks"]["restores"]["partitions"]) == 6
+    finished = len(first.state["bookmarks"]["restores"]["partitions"])
+    # With several workers the last requests may go to addons behind one that gets none.
+    assert finished == 6 if concurrency == 1 else 0 < finished <= 6
+    assert len(sent) == finished * 2
     assert second.exit_code == 0
     assert not sent.keys() & keyed(second.records["restores"]).keys()
     assert set(sent | keyed(second.records["restores"])) == set(keyed(limited.served_restores()))
