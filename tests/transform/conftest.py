@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.postgres import postgres
+from tests.pipeline.conftest import passable_folder
 from tests.transform.warehouse import Postgres, dbt_server, loader
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def installed() -> Iterator[None]:
     loader()
     server = dbt_server()
     yield
-    server.communicate()
+    if server.poll() is None:  # It is shared with the tests of the report.
+        server.communicate()
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +35,7 @@ def new_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         name = f"warehouse_{next(numbers)}"
         return Postgres(home / name, server.make(name))
 
-    with postgres(home / "data") as server:
+    with passable_folder() as data, postgres(data / "postgres") as server:
         yield make
 
 
