@@ -33,10 +33,13 @@ def _plugins() -> None:
 
 @pytest.fixture
 def production(
-    database_server: Postgres, _plugins: None, monkeypatch: pytest.MonkeyPatch
+    database_server: Postgres,
+    _plugins: None,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Production:
     """An empty warehouse and an empty system database, given by the environment."""
-    production = Production(database_server)
+    production = Production(database_server, tmp_path_factory.mktemp("production"))
     for name, value in production.environment.items():
         monkeypatch.setenv(name, value)
     return production

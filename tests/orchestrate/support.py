@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,11 @@ import psycopg
 from northflank.meltano import Meltano, settings
 from psycopg.rows import dict_row
 
+from demo.account import ROOT
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from demo.postgres import Postgres
     from simulator import Server
@@ -20,13 +24,22 @@ TABLES = ("projects", "addons", "restores")
 
 
 class Production:
-    """A warehouse and Meltano's system database, both on a server that is not the runs' own."""
+    """A warehouse, Meltano's system database, and a project whose runs write nothing to ours."""
 
-    def __init__(self, server: Postgres) -> None:
-        """Make both, empty."""
+    def __init__(self, server: Postgres, home: Path) -> None:
+        """Make the databases, empty, and the project in a folder that takes what runs leave."""
         self.warehouse = server.make("warehouse")
         self.system = server.make("meltano")
+        project = home / "project"
+        project.mkdir()
+        # Meltano follows no link to its own file, and runs the others in this folder.
+        shutil.copy(ROOT / "meltano.yml", project)
+        for name in (".venv", "report", "transform"):
+            (project / name).symlink_to(ROOT / name)
         self.environment = {
+            "MELTANO_PROJECT_ROOT": str(project),
+            "MELTANO_SYS_DIR_ROOT": str(ROOT / ".meltano"),
+            "XDG_STATE_HOME": str(home),  # where Meltano's logs go
             "TARGET_POSTGRES_SQLALCHEMY_URL": _with_driver(self.warehouse),
             "MELTANO_DATABASE_URI": _with_driver(self.system),
         }

@@ -38,7 +38,7 @@ class Account:
     """What one token opens.
 
     Attributes:
-        name: Stands in task ids and state ids.
+        name: Stands in task ids, state ids and, for lack of a `team_id`, in the warehouse.
         connection: The Airflow connection that keeps the token, and the pool for what uses it.
         team_id: For organisation tokens: the team to read.
         projects: The ids of the projects to read; empty for all that the token may see.

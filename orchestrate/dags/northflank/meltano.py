@@ -22,13 +22,9 @@ if TYPE_CHECKING:
 
 TAP, LOADER = "tap-northflank-restores", "target-postgres"
 
-# The streams to load, and their keys within a team. To load backups too, which doubles the
-# requests, add them here: "backups": ["projectId", "addonId", "id"].
-STREAMS = {
-    "projects": ["id"],
-    "addons": ["projectId", "id"],
-    "restores": ["projectId", "addonId", "id"],
-}
+# The streams to load, and the property of each that is the id of a project. To load backups too,
+# which doubles the requests, add them here: "backups": "projectId".
+STREAMS = {"projects": "id", "addons": "projectId", "restores": "projectId"}
 
 # The tap's exit codes that matter here; docs/errors.md has all.
 CONFIGURATION, ACCESS, QUOTA = 2, 3, 4
@@ -137,7 +133,8 @@ class Meltano:
             messages.seek(0)
             end = self._meltano("invoke", LOADER, records=messages)
             _raise(1 if end.returncode else 0, end.line)
-        return [message["record"]["id"] for message in decoded if message["type"] == "RECORD"]
+        ids = [message["record"]["id"] for message in decoded if message["type"] == "RECORD"]
+        return [id_.rpartition("/")[2] for id_ in ids]
 
     def stop(self) -> None:
         """Ask what runs to end; it keeps the state of what it has finished."""
@@ -252,13 +249,13 @@ def settings(
 
 
 def _streams(names: Iterable[str], team: str) -> dict[str, str]:
-    """Select streams, each with the team in its key.
+    """Select streams, with the team before the id of each project: `team/project`.
 
     Ids are unique within a team only: without it, the rows of two teams' projects of one name
     would overwrite each other.
     """
     maps = {
-        name: {"teamId": repr(team), "__key_properties__": ["teamId", *STREAMS[name]]}
+        name: {"teamId": repr(team), STREAMS[name]: f"{f'{team}/'!r} + {STREAMS[name]}"}
         for name in names
     }
     return {
