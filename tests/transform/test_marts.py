@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -19,10 +17,6 @@ if TYPE_CHECKING:
     from tests.transform.warehouse import Postgres, Row, Rows, Warehouse
 
 AS_OF = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)
-
-
-PAGE = Path(__file__).parents[2] / "docs" / "analytics.md"
-QUERIES = re.findall(r"^```sql\n(.*?)^```", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
 
 
 def restore(
@@ -479,12 +473,3 @@ def test_each_column_is_described(built: Warehouse) -> None:
             ) is null
         """)
     assert undescribed == []
-
-
-def test_page_has_three_queries_to_paste() -> None:
-    assert len(QUERIES) == 3
-
-
-@pytest.mark.parametrize("query", QUERIES)
-def test_query_to_paste_gives_rows(query: str, built: Warehouse) -> None:
-    assert built.query(query)
