@@ -318,6 +318,20 @@ def test_a_sync_killed_after_any_line_loses_nothing(
         assert delivered(before, killed, after) == complete, lines
 
 
+def test_what_has_been_said_is_with_the_loader_before_the_next_request(server: Server) -> None:
+    state = sync(server).state
+    with (
+        stuck(server, "/projects$") as hangs,
+        command_line(server, state=state) as words,
+        process(words) as running,
+    ):
+        assert hangs.wait(SECONDS)
+        run = stop(running, signal.SIGKILL)
+
+    assert [message["type"] for message in run.messages] == ["STATE", "SCHEMA"]
+    assert run.state["bookmarks"]["restores"] == state["bookmarks"]["restores"]
+
+
 def test_a_process_that_is_killed_loses_nothing(server: Server) -> None:
     state = sync(server, addons=[f"p0/a{addon}" for addon in range(5)]).state
     with (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import time
 from collections import Counter
 from functools import partial
 from itertools import count
@@ -596,6 +597,18 @@ def test_as_many_requests_as_allowed_are_in_flight_and_never_more(
     assert server.max_in_flight == concurrency
 
 
+def test_restores_are_read_while_the_addons_are_still_being_listed(server: Server) -> None:
+    server.world = World.fan_out(1, 40, 1)
+    server.behaviour.latency = lambda request: 0.01 if request.page_of == "addons" else 0
+
+    run = sync(server, page_size=5)
+
+    lists = [request.page_of for request in run.requests]
+    assert lists.count("addons") == 8
+    last_of_listing = max(at for at, name in enumerate(lists) if name == "addons")
+    assert "restores" in lists[:last_of_listing]
+
+
 def test_with_a_concurrency_of_one_there_is_one_request_at_a_time(server: Server) -> None:
     server.world = World.fan_out(3, 3, 3)
     server.behaviour.latency = 0.001
@@ -846,6 +859,21 @@ def test_progress_is_told_every_few_seconds(
     told = [line for line in lines(run) if "restores read" in line]
     assert any(line.startswith("? of") or "of ? addons" in line for line in told)
     assert any("3 of 6 addons" in line and "to go" in line for line in told)
+
+
+def test_progress_is_not_told_for_each_page(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interval = 0.1
+    monkeypatch.setattr("tap_northflank_restores.progress.INTERVAL", interval)
+    server.world = World.fan_out(1, 300, 1)
+
+    started = time.monotonic()
+    run = sync(server)
+    longest = time.monotonic() - started
+
+    told = [line for line in lines(run) if "restores read" in line]
+    assert len(told) <= longest / interval + 1
 
 
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
