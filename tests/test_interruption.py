@@ -319,6 +319,7 @@ def test_a_sync_killed_after_any_line_loses_nothing(
 
 
 def test_what_has_been_said_is_with_the_loader_before_the_next_request(server: Server) -> None:
+    server.world = World.fan_out(1, 1, 1)
     state = sync(server).state
     with (
         stuck(server, "/projects$") as hangs,
