@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from demo import DemoError
 from demo.account import account
+from demo.pipeline import loader_url
 from demo.postgres import postgres
 from demo.process import Stopped, stop_on_signals
-from orchestrate.airflow import DAG, ROOT, Airflow, free_port, install_plugins
+from orchestrate.airflow import DAG, ROOT, Airflow, free_port, install_plugins, project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,8 @@ ACCOUNTS: list[tuple[str, dict[str, object], list[str]]] = [
 HINT = """
 Airflow is at {url}, with the DAG {dag} of orchestrate/dags.
 Of its three simulated accounts acme runs out of quota and comes back, globex is split into three
-tasks, and initech's token is revoked. What it logs is in {home}; Ctrl-C ends it.
+tasks, and initech's token is revoked. The first run is under way; its report will be
+{home}/project/output/report.html, and what Airflow logs is beside. Ctrl-C ends it.
 """
 
 
@@ -48,6 +50,8 @@ def look(stack: ExitStack, home: Path = HOME) -> None:
     home.mkdir(parents=True, exist_ok=True)
     sys.stdout.write("Setting up; the first time this takes a minute …\n")
     sys.stdout.flush()
+    for left_over in home.glob("airflow.db*"):
+        left_over.unlink()
     server = stack.enter_context(postgres(home / "postgres"))
     connections = {}
     for name, _, options in ACCOUNTS:
@@ -61,13 +65,14 @@ def look(stack: ExitStack, home: Path = HOME) -> None:
         [{"name": name, **more} for name, more, _ in ACCOUNTS],
         connections,
         {
-            "TARGET_POSTGRES_SQLALCHEMY_URL": server.make("warehouse"),
+            **project(home),
+            "TARGET_POSTGRES_SQLALCHEMY_URL": loader_url(server.make("warehouse")),
             # Its own, so that states go with their warehouse.
-            "MELTANO_DATABASE_URI": server.make("meltano").replace(":", "+psycopg:", 1),
+            "MELTANO_DATABASE_URI": loader_url(server.make("meltano")),
         },
     )
     try:
-        install_plugins()
+        install_plugins(home)
         airflow.set_up(slots=2)
     except subprocess.CalledProcessError as error:
         msg = f"{error.cmd[0]} failed: {(error.stderr or error.stdout).strip()}"

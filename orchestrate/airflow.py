@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
-import sysconfig
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +16,7 @@ import requests
 import yaml
 
 from demo import DemoError
+from demo.pipeline import Pipeline
 from demo.process import child
 
 if TYPE_CHECKING:
@@ -30,17 +31,36 @@ PARTS = (["api-server"], ["scheduler", "--skip-serve-logs"], ["dag-processor"])
 START_SECONDS = 120
 
 
-def install_plugins() -> None:
+def install_plugins(home: Path) -> None:
     """Install what the DAG's jobs run, as has to be done on each worker.
 
+    Args:
+        home: folder for the log.
+
     Raises:
-        CalledProcessError: It failed; the output says why.
+        DemoError: it failed.
     """
-    meltano = str(Path(sysconfig.get_path("scripts")) / "meltano")
-    command = [meltano, f"--env-file={os.devnull}", "run", "--only-install", *JOBS]
-    subprocess.run(  # noqa: S603 - our own command
-        command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
-    )
+    Pipeline(home, {}).install(*JOBS)
+
+
+def project(home: Path) -> dict[str, str]:
+    """Make a Meltano project of this one, whose runs leave what they write in a folder.
+
+    Returns:
+        The environment variables by which the DAG finds it, with the plugins of this one.
+    """
+    folder = home / "project"
+    folder.mkdir(parents=True, exist_ok=True)
+    # Meltano follows no link to its own file, and runs the models and the report in this folder.
+    shutil.copy(ROOT / "meltano.yml", folder)
+    for name in (".venv", "report", "transform"):
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(ROOT / name)
+    return {
+        "MELTANO_PROJECT_ROOT": str(folder),
+        "MELTANO_SYS_DIR_ROOT": str(ROOT / ".meltano"),
+        "XDG_STATE_HOME": str(home),  # where Meltano's logs go
+    }
 
 
 class Airflow:
@@ -68,12 +88,12 @@ class Airflow:
         self.env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
             "PATH": os.pathsep.join([str(COMMAND.parent), os.environ["PATH"]]),
+            "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])),
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "orchestrate" / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "NORTHFLANK_ACCOUNTS": str(file),
-            "MELTANO_PROJECT_ROOT": str(ROOT),
             **settings,
         }
         for name, (url, token) in connections.items():

@@ -23,7 +23,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demo.pipeline import Pipeline
+from demo.pipeline import Pipeline, loader_url
 from demo.postgres import postgres
 from simulator import World, serve
 from tap_northflank_restores.bookmark import Bookmark
@@ -118,10 +118,10 @@ def _cpu_of_runs() -> str:
             {
                 "TAP_NORTHFLANK_RESTORES_API_URL": server.url,
                 "TAP_NORTHFLANK_RESTORES_API_TOKEN": server.token,
-                "TARGET_POSTGRES_SQLALCHEMY_URL": database.make("warehouse"),
+                "TARGET_POSTGRES_SQLALCHEMY_URL": loader_url(database.make("warehouse")),
             },
         )
-        team.meltano("run", "--only-install", "sync")
+        team.install("sync")
         for name in ("first", "unchanged", "unchanged"):
             start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
             team.meltano("run", "sync")

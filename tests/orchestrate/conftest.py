@@ -26,9 +26,9 @@ def database_server() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def _plugins() -> None:
+def _plugins(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What the jobs run, installed in the checkout while its network settings still count."""
-    install_plugins()
+    install_plugins(tmp_path_factory.mktemp("plugins"))
 
 
 @pytest.fixture

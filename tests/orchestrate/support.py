@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,8 @@ import psycopg
 from northflank.meltano import Meltano, settings
 from psycopg.rows import dict_row
 
-from demo.account import ROOT
+from demo.pipeline import loader_url
+from orchestrate.airflow import project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,18 +30,10 @@ class Production:
         """Make the databases, empty, and the project in a folder that takes what runs leave."""
         self.warehouse = server.make("warehouse")
         self.system = server.make("meltano")
-        project = home / "project"
-        project.mkdir()
-        # Meltano follows no link to its own file, and runs the others in this folder.
-        shutil.copy(ROOT / "meltano.yml", project)
-        for name in (".venv", "report", "transform"):
-            (project / name).symlink_to(ROOT / name)
         self.environment = {
-            "MELTANO_PROJECT_ROOT": str(project),
-            "MELTANO_SYS_DIR_ROOT": str(ROOT / ".meltano"),
-            "XDG_STATE_HOME": str(home),  # where Meltano's logs go
-            "TARGET_POSTGRES_SQLALCHEMY_URL": _with_driver(self.warehouse),
-            "MELTANO_DATABASE_URI": _with_driver(self.system),
+            **project(home),
+            "TARGET_POSTGRES_SQLALCHEMY_URL": loader_url(self.warehouse),
+            "MELTANO_DATABASE_URI": loader_url(self.system),
         }
 
     def rows(self, table: str, schema: str = "northflank") -> list[dict[str, Any]]:
@@ -81,7 +73,3 @@ def shard_of(server: Server, **more: Any) -> Mapping[str, str]:
 def sync(settings: Mapping[str, str], suffix: str, **more: str) -> None:
     """Run the job `sync` as the DAG does."""
     Meltano({**settings, **more}).run("sync", "--state-id-suffix", suffix)
-
-
-def _with_driver(url: str) -> str:
-    return url.replace("postgresql://", "postgresql+psycopg://", 1)

@@ -111,7 +111,7 @@ class Meltano:
             QuotaExhaustedError: The tap gave up waiting for the quota; its state is kept.
             RunError: Anything else failed.
         """
-        end = self._meltano("run", "--no-install", *arguments)
+        end = self._meltano("run", *arguments)
         if end.exit_codes and "loaders" not in end.exit_codes:
             _raise(end.exit_codes.get("extractors", end.returncode), end.line)
         # A loader that fails takes the tap with it, whose exit code then says nothing.
@@ -149,10 +149,12 @@ class Meltano:
     ) -> _End:
         # Settings of one account in the project's .env must not reach the others.
         options = [f"--env-file={os.devnull}", "--log-format=json"]
-        command = [self._executable(), *options, *arguments]
+        # Nor must a task install anything, into a folder that others use.
+        command = [self._executable(), *options, arguments[0], "--no-install", *arguments[1:]]
         with self._system_folder() as folder:
             environment = {
                 **{name: value for name, value in os.environ.items() if not _NOT_OURS.match(name)},
+                "MELTANO_PROJECT_READONLY": "true",  # It would format meltano.yml now and then.
                 "MELTANO_ENVIRONMENT": os.environ.get("MELTANO_ENVIRONMENT", "prod"),
                 **self._settings,
                 "MELTANO_SYS_DIR_ROOT": str(folder),
