@@ -189,13 +189,14 @@ def process(
     *,
     env: Mapping[str, str] | None = None,
     stdout: IO[bytes] | int = subprocess.PIPE,
+    stderr: IO[bytes] | int = subprocess.PIPE,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the installed command; it does not outlive the block."""
     with subprocess.Popen(  # noqa: S603 - the tap itself
         [str(COMMAND), *words],
         stdin=subprocess.DEVNULL,
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         env={**os.environ, **(env or {})},
     ) as running:
         try:
@@ -207,7 +208,7 @@ def process(
 def ended(running: subprocess.Popen[bytes]) -> Run:
     """Wait for a process that was started and return what it gave."""
     stdout, stderr = running.communicate(timeout=SECONDS)
-    return Run(running.returncode, (stdout or b"").decode(), stderr.decode())
+    return Run(running.returncode, (stdout or b"").decode(), (stderr or b"").decode())
 
 
 @cache

@@ -7,9 +7,9 @@ import re
 import signal
 import threading
 import time
-from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,15 +71,47 @@ def stuck(server: Server, path: str) -> Iterator[threading.Event]:
     server.behaviour.latency = 0
 
 
-def answers(server: Server) -> Counter[tuple[str | None, int | None]]:
-    """How often each list was answered with each status."""
-    return Counter((request.page_of, request.status) for request in server.requests)
+class Output:
+    """What a process has written by now."""
+
+    def __init__(self, running: subprocess.Popen[bytes], folder: Path) -> None:
+        """Look at the files in this folder."""
+        self._running = running
+        self._stdout, self._stderr = folder / "stdout", folder / "stderr"
+
+    @property
+    def size(self) -> int:
+        """Bytes of messages."""
+        return self._stdout.stat().st_size
+
+    @property
+    def restores(self) -> int:
+        """How many records of restores there are."""
+        return self._stdout.read_bytes().count(b'{"type":"RECORD","stream":"restores"')
+
+    @property
+    def log(self) -> str:
+        """The log."""
+        return self._stderr.read_text()
+
+    def stop(self, number: int) -> Run:
+        """Send a signal and wait for the end."""
+        self._running.send_signal(number)
+        code = self._running.wait(SECONDS)
+        return Run(code, self._stdout.read_text(), self._stderr.read_text())
 
 
-def stop(running: subprocess.Popen[bytes], number: int) -> Run:
-    """Send a signal and wait for the end."""
-    running.send_signal(number)
-    return ended(running)
+@contextmanager
+def running(server: Server, *arguments: str, **settings: Any) -> Iterator[Output]:
+    """Start the command with its output into files, which can be looked at meanwhile."""
+    with (
+        TemporaryDirectory() as name,
+        (Path(name) / "stdout").open("wb") as stdout,
+        (Path(name) / "stderr").open("wb") as stderr,
+        command_line(server, *arguments, **settings) as words,
+        process(words, stdout=stdout, stderr=stderr) as started,
+    ):
+        yield Output(started, Path(name))
 
 
 def assert_interrupted(run: Run) -> None:
@@ -106,12 +138,12 @@ def test_a_signal_ends_the_sync_with_a_last_state_and_the_next_goes_on_from_ther
 ) -> None:
     with (
         stuck(server, r"/a2\d/restores$") as hangs,
-        command_line(server, concurrency=concurrency) as words,
-        process(words) as running,
+        running(server, concurrency=concurrency) as output,
     ):
         assert hangs.wait(SECONDS)
-        time.sleep(0.2)  # Those before it are on their way to the loader.
-        first = stop(running, number)
+        until(lambda: output.restores == 20 * RESTORES)
+        time.sleep(0.1)  # until the tap has seen that the last list ends there
+        first = output.stop(number)
     second = sync(server, state=first.state)
 
     assert_interrupted(first)
@@ -125,13 +157,9 @@ def test_a_signal_ends_the_sync_with_a_last_state_and_the_next_goes_on_from_ther
 @pytest.mark.parametrize("path", ["/projects$", "/addons$"])
 def test_a_signal_ends_the_sync_while_the_account_is_listed(server: Server, path: str) -> None:
     state = sync(server).state
-    with (
-        stuck(server, path) as hangs,
-        command_line(server, state=state) as words,
-        process(words) as running,
-    ):
+    with stuck(server, path) as hangs, running(server, state=state) as output:
         assert hangs.wait(SECONDS)
-        run = stop(running, signal.SIGTERM)
+        run = output.stop(signal.SIGTERM)
 
     assert_interrupted(run)
     assert run.error.startswith("Interrupted")
@@ -141,15 +169,14 @@ def test_a_signal_ends_the_sync_while_the_account_is_listed(server: Server, path
 @each_concurrency
 def test_a_signal_ends_the_wait_for_the_quota(server: Server, concurrency: int) -> None:
     server.behaviour = Behaviour(rate_limit=12)
-    with command_line(server, concurrency=concurrency) as words, process(words) as running:
-        until(lambda: len(server.requests) == 12)
-        time.sleep(0.2)
-        first = stop(running, signal.SIGTERM)
+    with running(server, concurrency=concurrency) as output:
+        until(lambda: "Quota: 0 requests left in this window; waiting " in output.log)
+        first = output.stop(signal.SIGTERM)
     server.behaviour = Behaviour()
     second = sync(server, state=first.state)
 
     assert_interrupted(first)
-    assert "Quota: 0 requests left in this window; waiting " in first.stderr
+    assert len(server.requests) >= 12
     assert first.messages[-1]["type"] == "STATE"
     # With several workers the last requests may go to addons behind one that gets none.
     assert len(finished(first)) == 10 if concurrency == 1 else 0 < len(finished(first)) <= 10
@@ -158,10 +185,9 @@ def test_a_signal_ends_the_wait_for_the_quota(server: Server, concurrency: int) 
 
 def test_a_signal_ends_the_wait_of_a_dry_run(server: Server) -> None:
     server.behaviour = Behaviour(rate_limit=2)
-    with command_line(server, "--test") as words, process(words) as running:
-        until(lambda: len(server.requests) == 2)
-        time.sleep(0.2)
-        run = stop(running, signal.SIGTERM)
+    with running(server, "--test") as output:
+        until(lambda: "Quota: 0 requests left in this window; waiting " in output.log)
+        run = output.stop(signal.SIGTERM)
 
     assert_interrupted(run)
     assert run.error.startswith("Interrupted")
@@ -170,11 +196,11 @@ def test_a_signal_ends_the_wait_of_a_dry_run(server: Server) -> None:
 @each_concurrency
 def test_a_signal_ends_the_pauses_between_tries(server: Server, concurrency: int) -> None:
     server.faults = [Fault(r"/a[12]\d/restores$", "status", status=503)]
-    with command_line(server, concurrency=concurrency) as words, process(words) as running:
-        until(lambda: answers(server)["restores", 503] >= 3)
-        until(lambda: answers(server)["restores", 200] == 10)
-        time.sleep(0.2)  # They are on their way to the loader.
-        first = stop(running, signal.SIGTERM)
+    with running(server, concurrency=concurrency) as output:
+        until(lambda: sum(request.status == 503 for request in server.requests) >= 3)
+        until(lambda: output.restores == 10 * RESTORES)
+        time.sleep(0.1)  # until the tap has seen that the last list ends there
+        first = output.stop(signal.SIGTERM)
 
     assert_interrupted(first)
     assert first.messages[-1]["type"] == "STATE"
@@ -185,40 +211,32 @@ def test_a_second_signal_ends_the_sync_at_once_though_nobody_reads_its_output(
     server: Server,
 ) -> None:
     server.world = World.fan_out(1, 1, 20_000)
-    with command_line(server) as words, process(words) as running:
+    with command_line(server) as words, process(words) as started:
         # The pipe is full: the tap cannot write, and so asks for no more.
         until(lambda: len(server.requests) > 30)
         time.sleep(0.3)
-        running.send_signal(signal.SIGTERM)
+        started.send_signal(signal.SIGTERM)
         time.sleep(0.1)
-        running.send_signal(signal.SIGTERM)
+        started.send_signal(signal.SIGTERM)
         # The first alone would let it wait for the loader as long as GRACE.
-        assert running.wait(GRACE / 2) == ExitCode.INTERRUPTED
+        assert started.wait(GRACE / 2) == ExitCode.INTERRUPTED
 
 
 def test_a_signal_ends_the_sync_though_nobody_reads_its_output(server: Server) -> None:
     server.world = World.fan_out(1, 1, 20_000)
-    with command_line(server) as words, process(words) as running:
+    with command_line(server) as words, process(words) as started:
         until(lambda: len(server.requests) > 30)
         time.sleep(0.3)
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(SECONDS) == ExitCode.INTERRUPTED
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(SECONDS) == ExitCode.INTERRUPTED
 
 
 @pytest.mark.parametrize("size", [10_000, 200_000, 2_000_000])
-def test_a_signal_at_any_moment_leaves_whole_lines(
-    server: Server, tmp_path: Path, size: int
-) -> None:
+def test_a_signal_at_any_moment_leaves_whole_lines(server: Server, size: int) -> None:
     server.world = World.fan_out(1, 20, 1000)
-    path = tmp_path / "messages.jsonl"
-    with (
-        path.open("wb") as file,
-        command_line(server) as words,
-        process(words, stdout=file) as running,
-    ):
-        until(lambda: path.stat().st_size > size)
-        run = stop(running, signal.SIGTERM)
-    run = Run(run.exit_code, path.read_text(), run.stderr)
+    with running(server) as output:
+        until(lambda: output.size > size)
+        run = output.stop(signal.SIGTERM)
 
     assert_interrupted(run)
     assert run.messages[-1]["type"] == "STATE"
@@ -231,13 +249,13 @@ def test_a_signal_at_any_moment_leaves_whole_lines(
 @pytest.mark.parametrize("lines", [0, 1, 50])
 def test_a_loader_that_ends_early_ends_the_sync_with_one_line(server: Server, lines: int) -> None:
     server.world = World.fan_out(1, 20, 1000)
-    with command_line(server) as words, process(words) as running:
-        assert running.stdout
+    with command_line(server) as words, process(words) as started:
+        assert started.stdout
         for _ in range(lines):
-            running.stdout.readline()
-        running.stdout.close()
-        _, stderr = running.communicate(timeout=SECONDS)
-    run = Run(running.returncode, "", stderr.decode())
+            started.stdout.readline()
+        started.stdout.close()
+        _, stderr = started.communicate(timeout=SECONDS)
+    run = Run(started.returncode, "", stderr.decode())
 
     assert run.exit_code == ExitCode.OUTPUT
     assert run.error.startswith("The messages could not be written (Broken pipe)")
@@ -252,9 +270,9 @@ def test_a_full_disk_ends_the_sync_with_one_line(server: Server, restores: int) 
     with (
         Path("/dev/full").open("wb") as full,
         command_line(server) as words,
-        process(words, stdout=full) as running,
+        process(words, stdout=full) as started,
     ):
-        run = ended(running)
+        run = ended(started)
 
     assert run.exit_code == ExitCode.OUTPUT
     assert run.error.startswith("The messages could not be written (No space left on device)")
@@ -265,11 +283,11 @@ def test_a_full_disk_ends_the_sync_with_one_line(server: Server, restores: int) 
 def test_a_loader_that_ends_early_ends_the_sync_through_stream_maps_too(server: Server) -> None:
     server.world = World.fan_out(1, 20, 1000)
     maps = {"restores": {"x": "'y'"}}
-    with command_line(server, stream_maps=maps) as words, process(words) as running:
-        assert running.stdout
-        running.stdout.close()
-        _, stderr = running.communicate(timeout=SECONDS)
-    run = Run(running.returncode, "", stderr.decode())
+    with command_line(server, stream_maps=maps) as words, process(words) as started:
+        assert started.stdout
+        started.stdout.close()
+        _, stderr = started.communicate(timeout=SECONDS)
+    run = Run(started.returncode, "", stderr.decode())
 
     assert run.exit_code == ExitCode.OUTPUT
     assert run.error
@@ -279,12 +297,12 @@ def test_a_loader_that_ends_early_ends_the_sync_through_stream_maps_too(server: 
 
 @pytest.mark.parametrize("argument", ["--discover", "--about", "--version"])
 def test_no_traceback_is_left_when_the_reader_of_a_text_has_gone(argument: str) -> None:
-    with process([argument]) as running:
-        assert running.stdout
-        running.stdout.close()
-        _, stderr = running.communicate(timeout=SECONDS)
+    with process([argument]) as started:
+        assert started.stdout
+        started.stdout.close()
+        _, stderr = started.communicate(timeout=SECONDS)
 
-    assert running.returncode != 0
+    assert started.returncode != 0
     assert b"Traceback" not in stderr
     assert b"Exception ignored" not in stderr
 
@@ -321,13 +339,9 @@ def test_a_sync_killed_after_any_line_loses_nothing(
 def test_what_has_been_said_is_with_the_loader_before_the_next_request(server: Server) -> None:
     server.world = World.fan_out(1, 1, 1)
     state = sync(server).state
-    with (
-        stuck(server, "/projects$") as hangs,
-        command_line(server, state=state) as words,
-        process(words) as running,
-    ):
+    with stuck(server, "/projects$") as hangs, running(server, state=state) as output:
         assert hangs.wait(SECONDS)
-        run = stop(running, signal.SIGKILL)
+        run = output.stop(signal.SIGKILL)
 
     assert [message["type"] for message in run.messages] == ["STATE", "SCHEMA"]
     assert run.state["bookmarks"]["restores"] == state["bookmarks"]["restores"]
@@ -335,14 +349,10 @@ def test_what_has_been_said_is_with_the_loader_before_the_next_request(server: S
 
 def test_a_process_that_is_killed_loses_nothing(server: Server) -> None:
     state = sync(server, addons=[f"p0/a{addon}" for addon in range(5)]).state
-    with (
-        stuck(server, r"/a2\d/restores$") as hangs,
-        command_line(server, state=state) as words,
-        process(words) as running,
-    ):
+    with stuck(server, r"/a2\d/restores$") as hangs, running(server, state=state) as output:
         assert hangs.wait(SECONDS)
-        time.sleep(0.2)
-        first = stop(running, signal.SIGKILL)
+        until(lambda: output.restores == 15 * RESTORES)
+        first = output.stop(signal.SIGKILL)
     second = sync(server, state=first.state)
 
     assert first.exit_code == -signal.SIGKILL
