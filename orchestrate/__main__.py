@@ -24,7 +24,7 @@ HOME = ROOT / ".dev" / "airflow-home"
 # Name, more about the account, and options of the simulator: the first runs out of quota at each
 # sync, the second is split, and the token of the third is not the one that opens its account.
 ACCOUNTS: list[tuple[str, dict[str, object], list[str]]] = [
-    ("acme", {}, ["--rate-limit=20", "--rate-window=60"]),
+    ("acme", {}, ["--rate-limit=12", "--rate-window=60"]),
     ("globex", {"shards": 3}, ["--addons=30", "--seed=2"]),
     ("initech", {}, ["--seed=3", "--token=another-token"]),
 ]
