@@ -72,4 +72,5 @@ def _system() -> str:
         name = platform.freedesktop_os_release()["PRETTY_NAME"]
     except OSError:
         return platform.platform()
-    return f"{name}, {platform.system()} {platform.release()}"
+    kernel = platform.release().partition("-")[0]
+    return f"{name}, {platform.system()} {kernel}"
