@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import vl_convert
+from markupsafe import Markup, escape
 
 from report import charts, words
 from report.marts import EVIDENCE, TESTED, VERDICTS
@@ -40,6 +42,9 @@ QUARTERS_SHOWN = 13
 """Columns of the evidence grid; older quarters are in the CSV file."""
 
 WORST_SHOWN = 10
+
+UNBROKEN = re.compile(r"\d{4}-\d\d-\d\d|[\d.]+ (?:min|days)")
+"""What is not to be broken in two at the end of a line."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ def page(findings: Findings) -> str:
         duration=words.duration,
         days_ago=words.days_ago,
         slug=lambda text: text.replace(" ", "-"),
+        unbroken=unbroken,
     )
     environment.globals.update(count=words.count, share=words.share, signs=SIGNS)
     quarters = sorted({row.quarter for row in findings.quarters})[-QUARTERS_SHOWN:]
@@ -107,6 +113,11 @@ def page(findings: Findings) -> str:
         charts=_charts(findings),
         library=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
     )
+
+
+def unbroken(text: str) -> Markup:
+    """Return a text as HTML that keeps dates and durations on one line."""
+    return Markup(UNBROKEN.sub(r'<span class="nowrap">\g<0></span>', str(escape(text))))  # noqa: S704
 
 
 def figures(findings: Findings) -> dict[str, Any]:

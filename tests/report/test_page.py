@@ -111,9 +111,11 @@ def test_names_are_text_whatever_they_say(desk: Seen) -> None:
 
 def test_verdicts_are_those_of_the_marts(desk: Seen, report_of: Callable[[str], Report]) -> None:
     rows = report_of("company").warehouse.query("""
-        select verdict from addon_recoverability
+        select verdict, reason from addon_recoverability
         where is_current order by verdict_rank, last_success_at nulls first, addon_key
     """)
+    reasons = [text.splitlines()[0] for text in desk.page.locator("td.why").all_inner_texts()]
+    assert reasons == [row["reason"] for row in rows]
     expected = [row["verdict"] for row in rows]
     shown = desk.page.locator("td.verdict").all_inner_texts()
     assert [text.split(maxsplit=1)[1] for text in shown] == expected
