@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
-
-from uv import find_uv_bin
 
 from report.answers import answers
 from report.csv_files import write_csv_files
@@ -20,17 +16,6 @@ if TYPE_CHECKING:
     from demo.pipeline import Pipeline
 
 MARTS = "restore_analytics"
-PYTHONS_OF_DBT = ">=3.10,<3.14"
-
-
-def python_for_dbt() -> dict[str, str] | None:
-    """Return what makes Meltano install with a Python that dbt runs on; None if there is none."""
-    environment: dict[str, str] | None = {}
-    if sys.version_info >= (3, 14):
-        command = [find_uv_bin(), "python", "find", PYTHONS_OF_DBT]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-        environment = None if done.returncode else {"MELTANO_PYTHON": done.stdout.strip()}
-    return environment
 
 
 def compute(pipeline: Pipeline, now: str) -> None:

@@ -85,15 +85,31 @@ def test_an_old_uv_is_passed_over(machine: Path) -> None:
     assert "no Python 3.10 or later found" in dev(machine, "test")[2]
 
 
+RECENT = '[ "$1" = --version ] && echo "uv 0.8.0 (x)" && exit\n'
+
+
 def test_a_recent_uv_is_used_with_the_lock_and_the_machines_certificates(machine: Path) -> None:
-    script = (
-        '[ "$1" = --version ] && echo "uv 0.8.0 (x)" || { echo "$UV_SYSTEM_CERTS $*"; exit 2; }'
-    )
-    program(machine, "uv", f"#!/bin/sh\n{script}\n")
+    sync = '[ "$1" = venv ] && exit\necho "$UV_SYSTEM_CERTS $*"\nexit 2\n'
+    program(machine, "uv", f"#!/bin/sh\n{RECENT}{sync}")
     code, shown, errors = dev(machine, "test")
     assert code == 1
-    assert shown == "true sync --frozen --quiet --python >=3.10,<3.15\n"
+    assert shown == "true sync --frozen --quiet\n"
     assert errors.splitlines()[-1] == "dev: uv could not set up .venv, see above"
+
+
+def test_a_python_that_dbt_runs_on_is_found_or_fetched_before_another(machine: Path) -> None:
+    fails = 'shift 3\necho "$UV_PYTHON_INSTALL_DIR $*"\necho why >&2\nexit 2\n'
+    program(machine, "uv", f"#!/bin/sh\n{RECENT}{fails}")
+    code, shown, errors = dev(machine, "test")
+    assert code == 1
+    assert shown.splitlines() == [
+        " --no-python-downloads --python >=3.10,<3.14",
+        f"{machine}/.dev/python --python >=3.10,<3.14",
+        " --no-python-downloads --python 3.14",
+        f"{machine}/.dev/python --python 3.14",
+    ]
+    assert errors.splitlines()[-1].startswith("dev: uv found no Python from 3.10 to 3.14")
+    assert (machine / ".dev/venv.log").read_text() == "why\n"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
