@@ -61,7 +61,8 @@ def test_query_for_what_failed(company: Warehouse) -> None:
     rows = company.query(QUERIES[2])
     failed = company.query("""
         select restore_key from restore_attempts
-        where outcome = 'failed' and counted_at between '2026-04-02 06:00:00Z' and '2026-07-01 06:00:00Z'
+        where outcome = 'failed'
+          and counted_at between '2026-04-02 06:00:00Z' and '2026-07-01 06:00:00Z'
     """)
     assert len(rows) == len(failed) > 0
     now = datetime(2026, 7, 1, 6, tzinfo=timezone.utc)
