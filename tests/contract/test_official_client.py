@@ -7,11 +7,12 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from simulator import World
+from tests.means import missing
 from tests.support import sync
 
 if TYPE_CHECKING:
@@ -31,13 +32,6 @@ CALLS: dict[ListKind, str] = {
     "backup-schedules": "get.addon.backupSchedules",
 }
 """Where each list is in the client."""
-
-
-def missing(what: str) -> NoReturn:
-    """Skip, or fail where a run counts only if it is whole."""
-    if os.environ.get("CI"):
-        pytest.fail(what, pytrace=False)
-    pytest.skip(what)
 
 
 def program(name: str) -> list[str]:

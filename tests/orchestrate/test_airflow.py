@@ -12,6 +12,7 @@ import pytest
 
 from orchestrate.airflow import COMMAND, DAG, Airflow, free_port
 from simulator import Behaviour, World, serve
+from tests.means import need_dbt
 from tests.orchestrate.support import TABLES
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def airflow_of(
     slots: int = 8,
 ) -> Airflow:
     """Set up an Airflow for some accounts, each with the token that it was given."""
+    need_dbt()
     connections = {f"northflank_{name}": (at.url, TOKENS[name]) for name, at in servers.items()}
     airflow = Airflow(home, accounts, connections, settings)
     airflow.set_up(slots)

@@ -15,6 +15,7 @@ import pytest
 
 from demo import DemoError, steps, table
 from demo.account import ROOT
+from tests.means import need_dbt
 from tests.pipeline.conftest import descendants, passable_folder
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def home() -> Iterator[Path]:
 def test_its_numbers_are_the_simulators(
     home: Path, plugins: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    need_dbt()
     with ExitStack() as stack:
         steps.demo(stack, home=home, plugins=plugins)
     shown = capsys.readouterr().out

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from demo import DemoError
 from demo.account import ROOT
 from simulator import World
+from tests.means import need_dbt
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,6 +44,7 @@ def pip_url(name: str) -> dict[str, str]:
 def test_a_sync_is_followed_by_models_and_report(
     server: Server, pipeline: Sync, warehouse: Warehouse, tmp_path: Path
 ) -> None:
+    need_dbt()
     server.world = World.company()
     pipeline.meltano("run", "sync", "dbt-postgres:build")
     verdicts = warehouse.rows("SELECT * FROM restore_analytics.addon_recoverability")
@@ -64,6 +66,7 @@ def test_the_job_does_one_after_the_other() -> None:
 
 
 def test_a_model_that_fails_is_told_and_ends_the_job(pipeline: Sync, warehouse: Warehouse) -> None:
+    need_dbt()
     with pytest.raises(DemoError, match="dbt-postgres:build"):
         pipeline.meltano("invoke", "dbt-postgres:build", "--vars", "{as_of: soon}")
     assert "it takes an ISO 8601 time" in pipeline.log.read_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +12,7 @@ from playwright.sync_api import sync_playwright
 
 from report.__main__ import main
 from simulator import World
+from tests.means import missing
 from tests.transform.conftest import installed, new_postgres  # noqa: F401 - fixtures
 from tests.transform.warehouse import rows_of
 
@@ -108,10 +108,7 @@ def browser() -> Iterator[Browser]:
     """The Chromium of this machine; without one, what needs it is skipped, and fails in CI."""
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if not found:
-        why = f"No Chromium on PATH, under none of these names: {', '.join(CHROMIUM)}"
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(why)
+        missing(f"No Chromium on PATH, under none of these names: {', '.join(CHROMIUM)}")
     with sync_playwright() as playwright:
         # A container often has neither what the sandbox needs nor a graphics card.
         chromium = playwright.chromium.launch(

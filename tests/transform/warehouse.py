@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from abc import ABC, abstractmethod
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from uv import find_uv_bin
 
 import tap_northflank_restores
 from simulator.world import timestamp
+from tests.means import need_dbt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +37,6 @@ KEYS = {
     "backups": ["projectId", "addonId", "id"],
     "restores": ["projectId", "addonId", "id"],
 }
-PYTHONS_OF_DBT = "--python=>=3.10,<3.14"
 PROGRAMS = "Scripts" if os.name == "nt" else "bin"
 
 Row = dict[str, Any]
@@ -87,8 +88,10 @@ def meltano_plugin(kind: str, name: str) -> dict[str, Any]:
 @cache
 def dbt_environment() -> Path:
     """Return the folder of dbt's programs, installed as uv.lock has them."""
+    need_dbt()
     home = ROOT / ".dev" / "dbt"
-    _uv("sync", "--frozen", "--only-group=transform", PYTHONS_OF_DBT, project_environment=home)
+    python = f"--python={sys.executable}"
+    _uv("sync", "--frozen", "--only-group=transform", python, project_environment=home)
     return home / PROGRAMS
 
 
