@@ -35,8 +35,8 @@ The same pipeline on your own account, into your own PostgreSQL:
 
 HAS_DBT = sys.version_info < (3, 14)
 NO_DBT = """\
-No answers here: dbt 1.11 needs a Python from 3.10 to 3.13. This machine has none, and none could be
-fetched when .venv was made."""
+No answers here: dbt 1.11 needs a Python from 3.10 to 3.13, and none was found or could be fetched.
+Install one, remove .venv, and run this again."""
 
 
 @contextmanager
