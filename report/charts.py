@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
@@ -46,12 +46,6 @@ HOURS_FROM = 300
 WHOLE_NUMBERS = "datum.value % 1 ? '' : format(abs(datum.value), ',d')"
 """Labels of an axis that counts; what hangs below the line is counted too."""
 
-TIME_UNITS: dict[str, Literal["utcyearweek", "utcyearmonth", "utcyearquarter"]] = {
-    "week": "utcyearweek",
-    "month": "utcyearmonth",
-    "quarter": "utcyearquarter",
-}
-
 Spec = dict[str, Any]
 
 
@@ -59,34 +53,36 @@ def restores_over_time(days: Sequence[Day]) -> Spec:
     """Draw the attempts by outcome: what went wrong hangs below the line."""
     span = days[-1].day - days[0].day
     unit = "week" if span <= WEEKS_UP_TO else "month" if span <= MONTHS_UP_TO else "quarter"
-    counts: Counter[tuple[date, str]] = Counter()
+    # Periods in which nothing happened have a place too, and none is shown that has not begun.
+    every_day = (days[0].day + timedelta(days=n) for n in range(span.days + 1))
+    periods = list(dict.fromkeys(_period(day, unit) for day in every_day))
+    counts: Counter[tuple[str, str]] = Counter()
     for day in days:
         for outcome in OUTCOMES:
-            counts[_begin(day.day, unit), outcome] += getattr(day, outcome)
+            counts[_period(day.day, unit), outcome] += getattr(day, outcome)
     there = [
         outcome for outcome in OUTCOMES if any(n for (_, o), n in counts.items() if o == outcome)
     ]
     rows = [
         {
-            "begin": begin.isoformat(),
+            "period": period,
             "outcome": outcome,
             "restores": n,
             "drawn": -n if outcome in DOWNWARDS else n,
             "order": OUTCOMES.index(outcome),
         }
-        for (begin, outcome), n in sorted(counts.items())
+        for (period, outcome), n in counts.items()
         if n
     ]
-    label = {"week": "%-d %b %Y", "month": "%b %Y", "quarter": "Q%q %Y"}[unit]
     chart = (
         alt.Chart(alt.InlineData(rows))
-        .mark_bar(width=_width(len({begin for begin, _ in counts})))
+        .mark_bar(width=_width(len(periods)))
         .encode(
             x=alt.X(
-                "begin:T",
-                timeUnit=alt.TimeUnitParams(unit=TIME_UNITS[unit]),
+                "period:O",
                 title=None,
-                axis=alt.Axis(format=label, labelOverlap=True, grid=False),
+                axis=alt.Axis(labelAngle=0, labelOverlap=True, grid=False),
+                scale=alt.Scale(domain=periods, paddingInner=0.25),
             ),
             y=alt.Y(
                 "drawn:Q",
@@ -96,7 +92,7 @@ def restores_over_time(days: Sequence[Day]) -> Spec:
             color=_colour("outcome", there, OUTCOME_COLOURS),
             order="order:Q",
             tooltip=[
-                alt.Tooltip("begin:T", title=unit.capitalize() + " of", format=label),
+                alt.Tooltip("period:O", title="Week of" if unit == "week" else unit.capitalize()),
                 alt.Tooltip("outcome:N", title="Outcome"),
                 alt.Tooltip("restores:Q", title="Restores", format=",d"),
             ],
@@ -194,10 +190,11 @@ def coverage_by_quarter(quarters: Sequence[Quarter]) -> Spec:
     return _spec(chart, height=200)
 
 
-def _begin(day: date, unit: str) -> date:
+def _period(day: date, unit: str) -> str:
+    """Return the name of the week (its Monday), the month or the quarter of a day."""
     if unit == "week":
-        return day - timedelta(days=(day.weekday() + 1) % 7)  # Vega's weeks begin on Sundays.
-    return day.replace(day=1, month=day.month if unit == "month" else (day.month - 1) // 3 * 3 + 1)
+        return words.day(day - timedelta(days=day.weekday()))
+    return f"{day:%b %Y}" if unit == "month" else f"{day.year}-Q{(day.month + 2) // 3}"
 
 
 def _width(bars: int) -> alt.RelativeBandSize:

@@ -88,6 +88,7 @@ class Addon:
     median_minutes_365d: float | None
     p95_minutes_365d: float | None
     target_minutes: float
+    as_of: datetime
 
 
 @dataclass(frozen=True)
@@ -229,16 +230,22 @@ def read(connection: psycopg.Connection[dict[str, Any]]) -> Findings:
     """Read all that the report shows.
 
     Raises:
-        MartsError: the marts were not computed to the end.
+        MartsError: they were not computed to the end, or one half by a later run.
     """
     infos = _rows(connection, Info, "select {columns} from refresh_info")
     if not infos:
         raise MartsError("The mart refresh_info is empty: make the marts anew")
+    addons = _rows(connection, Addon, ADDONS)
+    if any(addon.as_of != infos[0].as_of for addon in addons):
+        raise MartsError(
+            "The marts are of two runs, of which the later one failed or is not done yet: make "
+            "them anew with ./dev meltano run dbt-postgres:build"
+        )
     host = connection.info.host
     return Findings(
         info=infos[0],
         warehouse=f"{connection.info.dbname} on {'this machine' if host[:1] in '/@' else host}",
-        addons=_rows(connection, Addon, ADDONS),
+        addons=addons,
         quarters=_rows(connection, Quarter, QUARTERS),
         days=_rows(connection, Day, DAYS),
         durations=_rows(connection, Durations, DURATIONS),

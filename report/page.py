@@ -91,9 +91,11 @@ def page(findings: Findings) -> str:
         days_ago=words.days_ago,
         slug=lambda text: text.replace(" ", "-"),
         unbroken=unbroken,
+        breakable=breakable,
     )
     environment.globals.update(count=words.count, share=words.share, signs=SIGNS)
-    quarters = sorted({row.quarter for row in findings.quarters})[-QUARTERS_SHOWN:]
+    every_quarter = sorted({row.quarter for row in findings.quarters})
+    quarters = every_quarter[-QUARTERS_SHOWN:]
     return environment.get_template("page.html").render(
         **findings._asdict(),
         current=findings.current,
@@ -103,6 +105,7 @@ def page(findings: Findings) -> str:
         evidence_names=EVIDENCE,
         figures=figures(findings),
         quarters_shown=quarters,
+        quarters_before=len(every_quarter) - len(quarters),
         grid=_grid(findings.quarters, quarters),
         failures_by_type=failures_by(findings.addons, lambda addon: addon.database_type),
         failures_by_addon=[
@@ -118,6 +121,11 @@ def page(findings: Findings) -> str:
 def unbroken(text: str) -> Markup:
     """Return a text as HTML that keeps dates and durations on one line."""
     return Markup(UNBROKEN.sub(r'<span class="nowrap">\g<0></span>', str(escape(text))))  # noqa: S704
+
+
+def breakable(key: str) -> Markup:
+    """Return an addon's key as HTML that may be broken after its slash, before any other place."""
+    return escape(key).replace("/", Markup("/<wbr>"))
 
 
 def figures(findings: Findings) -> dict[str, Any]:

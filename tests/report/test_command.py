@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from report.__main__ import main
+from tests.report.conftest import one
+from tests.transform.warehouse import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +132,20 @@ def test_missing_marts_are_named(
 ) -> None:
     line = failure("--dsn", new_postgres().url, capsys=capsys)
     assert "does not have the marts" in line
+    assert "./dev meltano run dbt-postgres:build" in line
+
+
+def test_marts_of_two_runs_are_refused(
+    new_postgres: Callable[[], Postgres], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that failed half-way, or is half-way, has left the tables of another beside its own."""
+    warehouse, world = new_postgres(), one()
+    warehouse.load(rows_of(world))
+    warehouse.build("--exclude-resource-type=test", as_of=world.now)
+    half_way = ("--exclude", "restore_drill_evidence+", "--exclude-resource-type=test")
+    warehouse.build(*half_way, as_of=world.now + timedelta(days=100))
+    line = failure("--dsn", warehouse.url, capsys=capsys)
+    assert line.startswith("The marts are of two runs")
     assert "./dev meltano run dbt-postgres:build" in line
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from report.marts import marts, read
+from report.page import page
 from tests.report.conftest import NASTY, WORLDS
 
 if TYPE_CHECKING:
@@ -137,6 +139,54 @@ def test_evidence_grid_is_that_of_the_marts(desk: Seen, report_of: Callable[[str
     assert shown == {(row["addon_key"], row["quarter"], row["evidence"]) for row in rows}
     deleted = [text for text in grid.locator("th").all_inner_texts() if text.endswith(", deleted")]
     assert len(deleted) == len({row["addon_key"] for row in rows if not row["is_current"]}) > 0
+
+
+def test_restores_over_time_end_with_the_last_one(
+    desk: Seen, report_of: Callable[[str], Report]
+) -> None:
+    months = report_of("company").warehouse.query("""
+        select to_char(month, 'Mon YYYY') as name
+        from (select min(day) as first_day, max(day) as last_day from daily_restore_activity) as d,
+            generate_series(date_trunc('month', first_day), last_day, '1 month') as month
+    """)
+    labels = desk.page.locator("#activity [aria-label^=X-axis] .role-axis-label text")
+    shown = [text for text in labels.all_text_contents() if text]
+    assert len(shown) > 3
+    assert set(shown) <= {month["name"] for month in months}
+
+
+def test_words_are_not_broken_on_a_phone(
+    browser: Browser, report_of: Callable[[str], Report]
+) -> None:
+    """A word in two lines has two boxes."""
+    with opened(browser, report_of("company"), PHONE) as seen:
+        broken = seen.evaluate(r"""[...document.querySelectorAll('tbody th')].flatMap((th) => {
+            const texts = document.createTreeWalker(th, NodeFilter.SHOW_TEXT);
+            const range = document.createRange();
+            const found = [];
+            while (texts.nextNode()) {
+                for (const word of texts.currentNode.data.matchAll(/\b\w{1,20}\b/g)) {
+                    range.setStart(texts.currentNode, word.index);
+                    range.setEnd(texts.currentNode, word.index + word[0].length);
+                    if (range.getClientRects().length > 1) found.push(word[0]);
+                }
+            }
+            return found;
+        })""")
+        assert isinstance(broken, list)
+        assert [word for word in broken if word not in NASTY] == []  # It is wider than a phone.
+
+
+def test_quarters_that_are_left_out_are_told(
+    report_of: Callable[[str], Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with marts(report_of("company").warehouse.url, "restore_analytics") as connection:
+        findings = read(connection)
+    assert "The grid has the last" not in page(findings)
+    quarters = {row.quarter for row in findings.quarters}
+    monkeypatch.setattr("report.page.QUARTERS_SHOWN", 2)
+    told = f"The grid has the last 2 quarters; the {len(quarters) - 2} before are in"
+    assert told in page(findings)
 
 
 def test_headline_figures(desk: Seen, report_of: Callable[[str], Report]) -> None:

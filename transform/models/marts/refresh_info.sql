@@ -1,4 +1,8 @@
--- One row: what the other marts were computed for and from. Reports state it.
+-- One row: what the other marts were computed for and from. Reports state it. It is made last, so
+-- that what a run leaves that fails half-way is not taken for a whole:
+-- depends_on: {{ ref('addon_recoverability') }}
+-- depends_on: {{ ref('restore_drill_evidence') }}
+-- depends_on: {{ ref('daily_restore_activity') }}
 with loads as (
     select loaded_at from {{ ref('stg_projects') }}
     union all
