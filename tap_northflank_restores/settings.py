@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from requests import PreparedRequest, RequestException
 from singer_sdk import typing as th
 
 from tap_northflank_restores.errors import ConfigurationError
@@ -99,7 +100,7 @@ SCHEMA: dict[str, Any] = th.PropertiesList(
     ),
     th.Property(
         "request_timeout",
-        th.IntegerType(minimum=1),
+        th.IntegerType(minimum=1, maximum=86_400),
         default=60,
         title="Request timeout",
         description="Seconds to wait for a connection, and for each part of a response.",
@@ -135,7 +136,9 @@ def _is_url(value: object) -> bool:
     try:
         parts = urlsplit(value)
         _ = parts.port
-    except ValueError:
+        # It refuses hosts that `urlsplit` lets through, such as *.northflank.com.
+        PreparedRequest().prepare_url(value, None)
+    except (ValueError, RequestException):
         return False
     return (
         value.startswith(("http://", "https://"))
@@ -176,7 +179,7 @@ TAKES: dict[str, tuple[Callable[[object], bool], str]] = {
     "concurrency": (_whole(1, 32), "a whole number from 1 to 32"),
     "rate_limit_reserve": (_whole(0), "a whole number of requests, 0 or more"),
     "rate_limit_max_wait": (_whole(0), "a whole number of seconds, 0 or more"),
-    "request_timeout": (_whole(1), "a whole number of seconds, 1 or more"),
+    "request_timeout": (_whole(1, 86_400), "a whole number of seconds from 1 to 86400"),
     "user_agent": (_matches(r"[\x20-\x7e]*[\x21-\x7e]"), "one line of printable ASCII characters"),
 }
 

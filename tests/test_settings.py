@@ -51,6 +51,10 @@ BAD: dict[str, list[object]] = {
         "https://api.northflank.com\n",
         "https://[::1",
         "https://bücher.example",
+        "https://*.northflank.com",
+        "https://.northflank.com",
+        "https://api.%zz.com",
+        "https://[v1.x]",
         "file:///etc/passwd",
         443,
         ["https://api.northflank.com"],
@@ -75,7 +79,7 @@ BAD: dict[str, list[object]] = {
     "concurrency": [0, -1, 33, 1.5, "8", True],
     "rate_limit_reserve": [-1, 1.5, "1", True],
     "rate_limit_max_wait": [-1, 1.5, "60", True],
-    "request_timeout": [0, -1, 1.5, "60", True],
+    "request_timeout": [0, -1, 1.5, "60", True, 86_401, 10**12],
     "user_agent": ["", " ", "two\nlines", "ends\n", "ümlaut", 7],
 }
 GOOD: dict[str, list[object]] = {
@@ -85,6 +89,7 @@ GOOD: dict[str, list[object]] = {
         "https://api.northflank.com/",
         "https://gateway.example/northflank",
         "http://[::1]:8000",
+        "http://api_of-2.northflank:8000",
     ],
     "team_id": ["acme", "Acme-2", "-"],
     "project_ids": [["p"], ["p", "q-1"], ["p", "p"]],
@@ -99,8 +104,8 @@ GOOD: dict[str, list[object]] = {
     "page_size": [1, 100],
     "concurrency": [1, 32],
     "rate_limit_reserve": [0, 900],
-    "rate_limit_max_wait": [0, 1, 86_400],
-    "request_timeout": [1, 600],
+    "rate_limit_max_wait": [0, 1, 86_400, 10**12],
+    "request_timeout": [1, 600, 86_400],
     "user_agent": ["acme-warehouse/1.0 (data@example.com)"],
 }
 
