@@ -24,6 +24,8 @@ _MARGIN = 1.0
 _LONGEST_GUESS = 60.0
 # Two windows whose ends differ by less are the same one, seen through whole seconds and latency.
 _SAME_WINDOW = 2.0
+# A thread can be told to sleep for some centuries and no longer; then it looks again.
+_LONGEST_SLEEP = threading.TIMEOUT_MAX
 
 
 class QuotaWaitTooLongError(Exception):
@@ -167,7 +169,7 @@ class Quota:
             if self._blocked_until is not None and now >= self._blocked_until:
                 self._begin_window()
             if self._blocked_until is not None:
-                self._changed.wait(self._blocked_until - now)
+                self._changed.wait(min(self._blocked_until - now, _LONGEST_SLEEP))
             elif turn is not self._waiting[0]:
                 self._changed.wait()
             elif self._may_send(now):
