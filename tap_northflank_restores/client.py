@@ -9,6 +9,7 @@ from this client instead.
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 import time
 from dataclasses import dataclass
@@ -228,7 +229,7 @@ class Client:
         if status == HTTPStatus.OK:
             return _decode(response.body, name)
         message = _api_message(response.body, self._without_token)
-        said = self._without_token(f"{status} {response.reason}") + message
+        said = _one_line(self._without_token(f"{status} {response.reason}")) + message
         if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise _TransientError(said)
         raise _final_error(path, status, said)
@@ -289,6 +290,8 @@ class Client:
                     body = self._read(response)
                 seconds = time.perf_counter() - started
         except requests.exceptions.SSLError as error:
+            if not _certificate_at_fault(error):
+                raise _TransientError(self._without_token(_connection_trouble(error))) from error
             msg = (
                 f"The certificate of {urlsplit(url).netloc} is not trusted ({_one_line(error)}). "
                 "Check api_url; for a company's own authority set REQUESTS_CA_BUNDLE."
@@ -393,6 +396,20 @@ def _connection_trouble(error: Exception) -> str:
     return f"the connection failed ({_one_line(error)})"
 
 
+def _certificate_at_fault(error: requests.exceptions.SSLError) -> bool:
+    """Tell whether a certificate was refused, or ours cannot be read.
+
+    All else of TLS, such as a balancer that hangs up in the middle of the handshake, is a
+    connection that failed, and another try may do.
+    """
+    # It wraps urllib3's MaxRetryError, whose reason wraps what `ssl` raised.
+    reason = getattr(error.args[0], "reason", error)
+    cause = reason.args[0]
+    return isinstance(cause, ssl.SSLCertVerificationError) or (
+        isinstance(cause, ssl.SSLError) and cause.library == "X509"
+    )
+
+
 def _one_line(value: object) -> str:
     text = " ".join(str(value).split())
     return text if len(text) <= 200 else f"{text[:199]}…"  # noqa: PLR2004 - a line's length
@@ -421,7 +438,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         pass
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)

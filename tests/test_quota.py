@@ -474,10 +474,11 @@ def test_a_pool_that_is_refused_waits_once() -> None:
     assert quota.spent == 9
 
 
-def test_stopping_ends_the_wait_of_each_thread() -> None:
+@pytest.mark.parametrize("reset", [3000, 1e12])
+def test_stopping_ends_the_wait_of_each_thread(reset: float) -> None:
     waits = threading.Event()
-    quota = Quota(on_wait=lambda *_: waits.set())
-    pool = Pool(quota, lambda: quota.release(Allowance(100, 0, 3000)))
+    quota = Quota(max_wait=1e12, on_wait=lambda *_: waits.set())
+    pool = Pool(quota, lambda: quota.release(Allowance(100, 0, reset)))
     assert waits.wait(SECONDS)
 
     quota.stop()
@@ -649,8 +650,15 @@ def test_a_429_may_name_a_date(server: Server) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize("date", ["Mon, 01 Jan 2024 00:00:00 GMT", "Mon, 01 Jan 2024 00:00:00"])
-def test_a_429_may_name_a_date_that_is_over(server: Server, date: str) -> None:
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 2024 00:00:00 GMT",
+        "Mon, 01 Jan 2024 00:00:00",
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+    ],
+)
+def test_a_429_may_name_a_date_that_is_over_or_none(server: Server, date: str) -> None:
     server.world = small_world(a=1)
     server.faults = [
         Fault("/restores$", "status", status=429, headers={"retry-after": date}, times=1)

@@ -32,10 +32,20 @@ TRIES = 5
 class OddServer:
     """Answers each connection with the same bytes, whatever is asked, and closes it."""
 
-    def __init__(self, answer: bytes, tls: ssl.SSLContext | None = None, times: int = 1) -> None:
-        """Listen on a free port."""
+    def __init__(
+        self,
+        answer: bytes,
+        tls: ssl.SSLContext | None = None,
+        times: int = 1,
+        hang_ups: int = 0,
+        last_words: bytes = b"",
+    ) -> None:
+        """Listen on a free port; the first so many connections end before TLS is set up."""
         self.answer = answer
         self.times = times
+        self.hang_ups = hang_ups
+        self.hung_up = 0
+        self._last_words = last_words
         self.asked: list[bytes] = []
         self.sent = 0
         self._tls = tls
@@ -53,7 +63,13 @@ class OddServer:
             # The tap may turn away, as some tests expect.
             with connection, suppress(OSError):
                 connection.settimeout(5)
-                if self._tls:
+                if self.hung_up < self.hang_ups:
+                    self.hung_up += 1
+                    connection.recv(65536)
+                    connection.sendall(self._last_words)
+                    connection.shutdown(socket.SHUT_WR)
+                    connection.recv(65536)
+                elif self._tls:
                     with self._tls.wrap_socket(connection, server_side=True) as wrapped:
                         self._answer(wrapped)
                 else:
@@ -79,10 +95,10 @@ class OddServer:
 
 @contextmanager
 def answering(
-    answer: bytes, tls: ssl.SSLContext | None = None, times: int = 1
+    answer: bytes, tls: ssl.SSLContext | None = None, times: int = 1, **odd: Any
 ) -> Iterator[OddServer]:
     """Serve the same bytes until the block is left, so many times for each request."""
-    server = OddServer(answer, tls, times)
+    server = OddServer(answer, tls, times, **odd)
     try:
         yield server
     finally:
@@ -233,6 +249,17 @@ def test_an_error_as_long_as_a_book_is_cut_to_one_line() -> None:
     assert len(run.error) < 1000
 
 
+@pytest.mark.parametrize("reason", ["No! " * 10_000, "No\rreally", "No\x85really"])
+def test_a_reason_beside_the_status_is_told_in_one_short_line(reason: str) -> None:
+    head = f"HTTP/1.1 400 {reason}\r\nContent-Length: 0\r\n\r\n"
+    with answering(head.encode("latin-1")) as odd:
+        run = read(f"http://127.0.0.1:{odd.port}")
+
+    assert_one_line(run, ExitCode.API)
+    assert run.error.endswith("Check api_url and the settings that name ids.")
+    assert len(run.error) < 1000
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -327,6 +354,50 @@ def test_a_certificate_of_the_authority_in_requests_ca_bundle_is_trusted(
 
     assert run.exit_code == 0, run.stderr
     assert len(odd.asked) == 1
+
+
+LAST_WORDS = {"none": b"", "internal error": b"\x15\x03\x03\x00\x02\x02\x50"}
+
+
+@pytest.mark.parametrize("last_words", LAST_WORDS.values(), ids=LAST_WORDS)
+def test_a_server_that_hangs_up_before_tls_is_set_up_is_tried_again(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last_words: bytes
+) -> None:
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    context = tls(authority, "127.0.0.1")
+    with answering(response(EMPTY), context, hang_ups=4, last_words=last_words) as odd:
+        run = read(f"https://127.0.0.1:{odd.port}")
+
+    assert run.exit_code == 0, run.stderr
+    assert (odd.hung_up, len(odd.asked)) == (4, 1)
+
+
+def test_a_server_that_hangs_up_each_time_is_not_said_to_have_a_wrong_certificate(
+    authority: trustme.CA,
+) -> None:
+    with answering(response(EMPTY), tls(authority, "127.0.0.1"), hang_ups=99) as odd:
+        run = read(f"https://127.0.0.1:{odd.port}")
+
+    assert_one_line(run, ExitCode.API)
+    assert "the connection failed" in run.error
+    assert "5 times" in run.error
+    assert "certificate" not in run.error
+    assert odd.hung_up == TRIES
+
+
+def test_a_ca_bundle_that_holds_no_certificate_ends_in_one_line(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ca.pem").write_text("a certificate", encoding="utf-8")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    with answering(response(EMPTY), tls(authority, "127.0.0.1")) as odd:
+        run = read(f"https://127.0.0.1:{odd.port}")
+
+    assert_one_line(run, ExitCode.API)
+    assert "REQUESTS_CA_BUNDLE" in run.error
+    assert odd.asked == []
+    assert run.logged("WARNING") == []
 
 
 def test_a_ca_bundle_that_is_not_there_ends_in_one_line(
