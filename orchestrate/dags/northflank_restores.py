@@ -11,12 +11,11 @@ from typing import Any
 from airflow.sdk import DAG, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 from northflank import accounts
-from northflank.meltano import Meltano, RunError
-from northflank.operators import FAILURE, ListProjects, Sync
+from northflank.operators import FAILURE, ListProjects, Sync, Transform
 
 FILE = os.environ.get("NORTHFLANK_ACCOUNTS") or Path(__file__).parent.parent / "accounts.yml"
 
-# How long a task may go on waiting for the quota, and how long one of its runs may take.
+# How long a task may go on waiting for the quota, and how long one run of Meltano may take.
 LONGEST = timedelta(hours=6)
 
 
@@ -49,17 +48,6 @@ def sync(account: accounts.Account) -> Any:  # noqa: ANN401 - a mapped operator
     ).expand(shard=shards)
 
 
-@task(trigger_rule="all_done_min_one_success")  # type: ignore[untyped-decorator]
-def transform() -> None:
-    """Build the models from what has been loaded, whether or not each account's sync succeeded."""
-    context = get_current_context()
-    try:
-        Meltano({}, context["task"].log.info).run("transform")
-    except RunError as error:
-        context["ti"].xcom_push(key=FAILURE, value=f"transform: {error}")
-        raise AirflowFailException(str(error)) from None
-
-
 @task(trigger_rule="all_done")  # type: ignore[untyped-decorator]
 def name_failures() -> None:
     """Fail, and so let the DAG run fail, with the name and reason of each task that failed."""
@@ -72,6 +60,8 @@ def name_failures() -> None:
     states = ti.get_task_states(dag_id=dag.dag_id, run_ids=[context["run_id"]])
     failed = [name for name, state in states[context["run_id"]].items() if state == "failed"]
     if failed:
+        for reason in reasons:
+            context["task"].log.error(reason)
         msg = f"Failed: {', '.join(sorted(failed))}. " + " ".join(reasons)
         raise AirflowFailException(msg)
 
@@ -86,6 +76,9 @@ with DAG(
     tags=["northflank", "meltano"],
 ):
     synced = [sync(account) for account in accounts.read(Path(FILE))]
-    transformed = transform()
-    synced >> transformed
-    [*synced, transformed] >> name_failures()
+    # From what has been loaded, whether or not each account's sync succeeded.
+    transform = Transform(
+        task_id="transform", trigger_rule="all_done_min_one_success", execution_timeout=LONGEST
+    )
+    synced >> transform
+    [*synced, transform] >> name_failures()

@@ -127,6 +127,7 @@ def test_accounts_that_can_be_synced_are_and_failures_are_named(
             {"name": "acme", "shards": 2},
             {"name": "globex"},
             {"name": "initech"},
+            {"name": "umbrella"},  # whose connection nobody has made
         ]
         airflow = airflow_of(tmp_path, servers, accounts, production.environment)
         done = airflow.run("dags", "test", DAG)
@@ -147,16 +148,18 @@ def test_accounts_that_can_be_synced_are_and_failures_are_named(
         "sync_acme acme.2": "success",
         "sync_globex globex": "success",
         "sync_initech initech": "failed",
+        "sync_umbrella umbrella": "failed",
         "transform": "success",
         "name_failures": "failed",
     }
-    # A quota that is exhausted costs no retry, and a refused token is not tried again.
+    # A quota that is exhausted costs no retry, and what someone has to mend is not tried again.
     assert look.query("SELECT DISTINCT try_number FROM task_instance") == [(1,)]
     assert look.query(
         "SELECT task_id, count(*) FROM task_reschedule JOIN task_instance ti ON ti_id = ti.id"
         " GROUP BY 1"
     ) == [("sync_globex", 1)]
-    assert "Failed: sync_initech_0. initech: GET /v1/projects: 401 Unauthorized" in done.stdout
+    assert "Failed: sync_initech_0, sync_umbrella_0. initech: GET /v1/projects: 401" in done.stdout
+    assert "umbrella: There is no Airflow connection northflank_umbrella" in done.stdout
 
     # The accounts' projects and addons have the same ids, and each has its own rows and answers.
     assert worlds["acme"].addon_keys() == worlds["globex"].addon_keys()

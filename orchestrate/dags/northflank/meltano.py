@@ -12,10 +12,12 @@ import re
 import shutil
 import subprocess
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,6 +33,10 @@ CONFIGURATION, ACCESS, QUOTA = 2, 3, 4
 
 _RESETS = re.compile(r"resets in (\d+) s")
 _LONGEST_WINDOW = 3600
+# How the last line of a traceback begins: the loader tells of its end in no other way.
+_EXCEPTION = re.compile(r"[\w.]+(Error|Exception): ")
+# How long a run may take to end when it is asked to.
+_GRACE_SECONDS = 60
 # The parent's variables that would change what the child runs, or that are none of its business.
 _NOT_OURS = re.compile(r"_?AIRFLOW_|PYTHON|VIRTUAL_ENV|TAP_NORTHFLANK_RESTORES_")
 
@@ -68,22 +74,24 @@ class _End:
     Attributes:
         returncode: Meltano's own.
         exit_codes: Those of what it ran, such as `{"extractors": 4}`.
-        plugin: The last error that the tap or the loader told of.
-        block: What Meltano says of the block that failed.
+        told: The last error that each plugin told of.
+        meltano: What Meltano says of what failed.
         plain: The last line that was no entry of the log.
     """
 
     returncode: int = 0
     exit_codes: Mapping[str, int] = field(default_factory=dict)
-    plugin: str = ""
-    block: str = ""
+    told: dict[str, str] = field(default_factory=dict)
+    meltano: str = ""
     plain: str = ""
 
     @property
     def line(self) -> str:
         """Why it failed, in a line, as far as is known."""
+        told = self.told.get(LOADER) if "loaders" in self.exit_codes else None
+        last = next(reversed(self.told.values()), None)
         ended = f"Meltano ended with exit code {self.returncode}"
-        return self.plugin or self.block or self.plain or ended
+        return (told or last or self.meltano or self.plain or ended).splitlines()[0]
 
 
 class Meltano:
@@ -137,7 +145,7 @@ class Meltano:
         return [id_.rpartition("/")[2] for id_ in ids]
 
     def stop(self) -> None:
-        """Ask what runs to end; it keeps the state of what it has finished."""
+        """Ask what runs to end; the state that is stored stands for what was loaded."""
         if self._process:
             self._process.terminate()
 
@@ -179,8 +187,12 @@ class Meltano:
             encoding="utf-8",
             errors="replace",
         ) as self._process:
-            for line in self._process.stderr or ():
-                self._take(line.rstrip(), end)
+            try:
+                for line in self._process.stderr or ():
+                    self._take(line.rstrip(), end)
+            except BaseException:  # Such as Airflow's timeout, which is raised in here.
+                _end(self._process)
+                raise
         end.returncode = self._process.returncode
         return end
 
@@ -193,10 +205,12 @@ class Meltano:
         self._log(f"{plugin}: {said}" if plugin else said)
         if not entry:
             end.plain = said
-        elif plugin and entry.get("level") == "error":
-            end.plugin = said
+        elif plugin and (entry.get("level") == "error" or _EXCEPTION.match(said)):
+            end.told[entry.get("string_id", plugin)] = said
         elif entry.get("err"):
-            end.block, end.exit_codes = str(entry["err"]), entry.get("exit_codes") or {}
+            end.meltano, end.exit_codes = str(entry["err"]), entry.get("exit_codes") or {}
+        elif entry.get("level") == "error":
+            end.meltano = said
 
     def _executable(self) -> str:
         places = [str(self._root / ".venv" / "bin"), os.environ.get("PATH", "")]
@@ -219,6 +233,19 @@ class Meltano:
                 if entry.name != "run":
                     (own / entry.name).symlink_to(entry)
             yield own
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask a run to end, and after a while end it and what it runs by force."""
+    meltano = psutil.Process(process.pid)
+    programs = [meltano, *meltano.children(recursive=True)]
+    process.terminate()
+    try:
+        process.communicate(timeout=_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        for program in programs:
+            with suppress(psutil.NoSuchProcess):
+                program.kill()
 
 
 def settings(

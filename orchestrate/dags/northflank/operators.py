@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator, Connection, PokeReturnValue
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk import BaseOperator, BaseSensorOperator, Connection, PokeReturnValue
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowNotFoundException,
+    AirflowTaskTimeout,
+)
 
 from northflank.accounts import split
 from northflank.meltano import STREAMS, Meltano, QuotaExhaustedError, RunError, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from airflow.sdk import Context
 
@@ -21,7 +27,51 @@ if TYPE_CHECKING:
 FAILURE = "failure"
 
 
-class AccountSensor(BaseSensorOperator):  # type: ignore[misc]
+class _MeltanoTask:
+    """What tasks that run Meltano share: it ends with them, and successors learn of a failure."""
+
+    _meltano: Meltano | None = None
+
+    @property
+    def what(self) -> str:
+        """What the task works on, as a failure names it."""
+        raise NotImplementedError
+
+    @contextmanager
+    def _told(self, context: Context) -> Iterator[None]:
+        """Fail the task with a line that says why, if the block fails or takes too long."""
+        try:
+            yield
+        except RunError as error:
+            reason, is_final = str(error), error.is_final
+        except AirflowTaskTimeout:
+            longest = self.execution_timeout  # type: ignore[attr-defined]
+            reason, is_final = f"it was ended when it had run for {longest}", True
+        else:
+            return
+        context["ti"].xcom_push(key=FAILURE, value=f"{self.what}: {reason}")
+        failure = AirflowFailException if is_final else AirflowException
+        raise failure(f"{self.what}: {reason}")
+
+    def on_kill(self) -> None:
+        """End the run, as Airflow wants the task to end."""
+        if self._meltano:
+            self._meltano.stop()
+
+
+class Transform(_MeltanoTask, BaseOperator):  # type: ignore[misc]
+    """Runs the job `transform`: the models and the report, from what has been loaded."""
+
+    what = "transform"
+
+    def execute(self, context: Context) -> None:
+        """Transform."""
+        with self._told(context):
+            self._meltano = Meltano({}, self.log.info)
+            self._meltano.run("transform")
+
+
+class AccountSensor(_MeltanoTask, BaseSensorOperator):  # type: ignore[misc]
     """Runs Meltano for an account until the account's quota lets it come to its end.
 
     "Quota exhausted" is no failure and costs no retry. The task frees its slot and comes back when
@@ -56,7 +106,6 @@ class AccountSensor(BaseSensorOperator):  # type: ignore[misc]
         self.connection = connection
         self.team_id = team_id
         self.shard = shard
-        self._meltano: Meltano | None = None
 
     def work(self, meltano: Meltano) -> object:
         """Do the task's work and return what its successors are told."""
@@ -64,17 +113,14 @@ class AccountSensor(BaseSensorOperator):  # type: ignore[misc]
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Work once, and say whether it came to its end."""
-        self._meltano = Meltano(self._settings(context), self.log.info)
-        try:
-            return PokeReturnValue(is_done=True, xcom_value=self.work(self._meltano))
-        except QuotaExhaustedError as error:
-            self.log.info("Back in %d s: %s.", error.seconds, error)
-            self.poke_interval = error.seconds
-            return PokeReturnValue(is_done=False)
-        except RunError as error:
-            context["ti"].xcom_push(key=FAILURE, value=f"{self.what}: {error}")
-            failure = AirflowFailException if error.is_final else AirflowException
-            raise failure(f"{self.what}: {error}") from None
+        with self._told(context):
+            self._meltano = Meltano(self._settings(context), self.log.info)
+            try:
+                return PokeReturnValue(is_done=True, xcom_value=self.work(self._meltano))
+            except QuotaExhaustedError as error:
+                self.log.info("Back in %d s: %s.", error.seconds, error)
+                self.poke_interval = error.seconds
+        return PokeReturnValue(is_done=False)
 
     @property
     def what(self) -> str:
@@ -83,7 +129,14 @@ class AccountSensor(BaseSensorOperator):  # type: ignore[misc]
         return f"{self.account}.{shard}" if shard else self.account
 
     def _settings(self, context: Context) -> dict[str, str]:
-        connection = Connection.get(self.connection)
+        try:
+            connection = Connection.get(self.connection)
+        except AirflowNotFoundException:
+            msg = f"There is no Airflow connection {self.connection}: add it, with the token in it"
+            raise RunError(msg, is_final=True) from None
+        if not connection.password:
+            msg = f"The Airflow connection {self.connection} has no password: make it the token"
+            raise RunError(msg, is_final=True)
         values = settings(
             self.account,
             api_token=connection.password,
@@ -95,11 +148,6 @@ class AccountSensor(BaseSensorOperator):  # type: ignore[misc]
         if not context["task_reschedule_count"]:
             values["TAP_NORTHFLANK_RESTORES_RATE_LIMIT_MAX_WAIT"] = "0"
         return values
-
-    def on_kill(self) -> None:
-        """End the run with its state kept, as Airflow wants the task to end."""
-        if self._meltano:
-            self._meltano.stop()
 
 
 class ListProjects(AccountSensor):
