@@ -60,6 +60,8 @@ def look(stack: ExitStack, home: Path = HOME) -> None:
         source = stack.enter_context(account(home / f"{name}.log", *arguments))
         connections[f"northflank_{name}"] = (source.url, token)
     url = f"http://127.0.0.1:{free_port(8080)}"
+    # Its own, so that states go with their warehouse.
+    system = {"MELTANO_DATABASE_URI": loader_url(server.make("meltano"))}
     airflow = Airflow(
         home,
         [{"name": name, **more} for name, more, _ in ACCOUNTS],
@@ -67,12 +69,11 @@ def look(stack: ExitStack, home: Path = HOME) -> None:
         {
             **project(home),
             "TARGET_POSTGRES_SQLALCHEMY_URL": loader_url(server.make("warehouse")),
-            # Its own, so that states go with their warehouse.
-            "MELTANO_DATABASE_URI": loader_url(server.make("meltano")),
+            **system,
         },
     )
     try:
-        install_plugins(home)
+        install_plugins(home, system)  # Tasks that start at once cannot both make its tables.
         airflow.set_up(slots=2)
     except subprocess.CalledProcessError as error:
         msg = f"{error.cmd[0]} failed: {(error.stderr or error.stdout).strip()}"

@@ -31,16 +31,17 @@ PARTS = (["api-server"], ["scheduler", "--skip-serve-logs"], ["dag-processor"])
 START_SECONDS = 120
 
 
-def install_plugins(home: Path) -> None:
+def install_plugins(home: Path, settings: Mapping[str, str] | None = None) -> None:
     """Install what the DAG's jobs run, as has to be done on each worker.
 
     Args:
         home: folder for the log.
+        settings: environment variables; if they name a system database, its tables are made.
 
     Raises:
         DemoError: it failed.
     """
-    Pipeline(home, {}).install(*JOBS)
+    Pipeline(home, settings or {}).install(*JOBS)
 
 
 def project(home: Path) -> dict[str, str]:
@@ -138,11 +139,7 @@ class Airflow:
             # All on one machine, which may be a slow one.
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         }
-        for name, *options in (
-            ["api-server"],
-            ["scheduler", "--skip-serve-logs"],
-            ["dag-processor"],
-        ):
+        for name, *options in PARTS:
             process = stack.enter_context(
                 child(
                     [str(COMMAND), name, *options],
