@@ -14,8 +14,12 @@ from pathlib import Path
 
 URL = "TARGET_POSTGRES_SQLALCHEMY_URL"
 
-NAMES = {"dbname": "PGDATABASE", "application_name": "PGAPPNAME"}
-"""libpq's variables that are not named after their parameter."""
+NAMES = {
+    "dbname": "PGDATABASE",
+    "application_name": "PGAPPNAME",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+}
+"""libpq's variables that are not named as the others: PG and the parameter, without underscores."""
 
 
 def main() -> None:
@@ -48,7 +52,10 @@ def _variables(url: str) -> dict[str, str]:
     # dbt wants these in any case; so they are what libpq would take.
     user = parts.get("user") or getpass.getuser()
     parts = {"host": "", "dbname": user, **parts, "user": user}
-    return {NAMES.get(name, f"PG{name.upper()}"): value for name, value in parts.items()}
+    return {
+        NAMES.get(name, f"PG{name.upper().replace('_', '')}"): value
+        for name, value in parts.items()
+    }
 
 
 if __name__ == "__main__":

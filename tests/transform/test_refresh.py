@@ -183,6 +183,11 @@ def test_misspelt_url_is_one_clear_line_without_it(wrong: str, warehouse: Postgr
     assert "secret" not in printed
 
 
+def test_each_parameter_of_the_url_holds(warehouse: Postgres) -> None:
+    warehouse.url += "&channel_binding=require"  # Which a server without passwords cannot give.
+    assert "channel binding" in warehouse.dbt("debug", succeeds=False)
+
+
 def test_odd_rows_only_warn(warehouse: Postgres) -> None:
     world = World()
     world.add_project("shop")
