@@ -8,12 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from typing_extensions import override
+
+from tap_northflank_restores.errors import ConfigurationError, OutputError, TapError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
 
     from tap_northflank_restores.messages import MessageWriter
@@ -23,6 +26,7 @@ PRIVATE_NAMES = (
     "_increment_stream_state",
     "_sync_records",
     "_write_batch_message",
+    "_write_record_message",
     "_write_starting_replication_value",
     "_write_state_message",
 )
@@ -57,6 +61,11 @@ class PagedStream(Stream):
         return self.get_batch_config(self.config) is not None
 
     @property
+    def is_dropped(self) -> bool:
+        """Whether a stream map drops the stream, as `restores: null` does."""
+        return all(isinstance(stream_map, RemoveRecordTransform) for stream_map in self.stream_maps)
+
+    @property
     @override
     def emit_activate_version_messages(self) -> bool:
         """False: a loader would take it for a word to delete all rows that are not sent again."""
@@ -80,6 +89,8 @@ class PagedStream(Stream):
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[Record, Any, Any]:
+        if self.is_dropped:
+            return  # It would cost requests, and its state would stand for what nobody got.
         try:
             if self.is_sample or not write_messages or self._is_transformed():
                 yield from super()._sync_records(context, write_messages=write_messages)
@@ -104,6 +115,35 @@ class PagedStream(Stream):
             or self.stream_maps[0].flattening_enabled
             or any(len(path) > 2 and not selected for path, selected in self.mask.items())  # noqa: PLR2004
         )
+
+    @override
+    def _write_record_message(self, record: Record) -> None:
+        try:
+            super()._write_record_message(record)
+        except TapError:
+            raise
+        except Exception as error:
+            if not self._is_transformed():
+                raise
+            raise ConfigurationError(
+                f"Setting stream_maps does not fit a record of {self.name} "
+                f"({type(error).__name__}: {error}). Mend its expressions: a property may be null."
+            ) from error
+
+    @override
+    def get_batches(
+        self, batch_config: BatchConfig, context: Context | None = None
+    ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
+        try:
+            yield from super().get_batches(batch_config, context)
+        except OSError as error:
+            self.give_up()
+            raise OutputError(
+                f"The files of batch_config could not be written: {error}."
+            ) from error
+        except (ImportError, ValueError) as error:
+            self.give_up()
+            raise ConfigurationError(f"Setting batch_config cannot be used: {error}.") from error
 
     @override
     def _increment_stream_state(

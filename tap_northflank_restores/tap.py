@@ -164,7 +164,9 @@ class TapNorthflankRestores(Tap):
                 isinstance(stream, streams.NorthflankStream) and stream.is_sample
                 for stream in self.streams.values()
             ),
-            early=self.restores.name if self.restores.selected else None,
+            early=self.restores.name
+            if self.restores.selected and not self.restores.is_dropped
+            else None,
             idle=self.idle,
         )
 

@@ -18,7 +18,17 @@ from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[impor
 
 from simulator import Fault, World
 from tap_northflank_restores.bookmark import Reading
-from tests.support import Record, Run, keyed, selecting, small_world, sync
+from tests.support import (
+    Record,
+    Run,
+    command_line,
+    ended,
+    keyed,
+    process,
+    selecting,
+    small_world,
+    sync,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -347,6 +357,38 @@ def test_stream_maps_filter_records_and_name_streams(server: Server) -> None:
     assert run.records["failures"]
 
 
+@pytest.mark.parametrize("maps", [{"restores": None}, {"__else__": None, "projects": {}}], ids=str)
+def test_a_stream_that_a_map_drops_is_not_read_and_its_state_stays(
+    server: Server, maps: dict[str, Any]
+) -> None:
+    server.world = company()
+    plain = sync(server)
+    server.world.add_restore(*server.world.addon_keys()[0], "new")
+
+    dropped = sync(server, stream_maps=maps, state=plain.state)
+    after = sync(server, state=dropped.state)
+
+    assert dropped.exit_code == 0
+    assert "restores" not in dropped.records
+    assert [path for path in dropped.asked if path.endswith("/restores")] == []
+    assert partitions(dropped.state) == partitions(plain.state)
+    assert [record["id"] for record in after.records["restores"]] == ["new"]
+
+
+@pytest.mark.parametrize("expression", ["completedAt[:4]", "1 / 0", "int(status)"])
+def test_a_map_that_a_record_does_not_fit_ends_with_one_line_that_names_it(
+    server: Server, expression: str
+) -> None:
+    server.world = small_world(a=1)
+    server.world.add_restore("p", "a", "failed", status="failed")
+
+    run = sync(server, stream_maps={"restores": {"x": expression}})
+
+    assert run.exit_code == 2
+    assert run.error.startswith("Setting stream_maps does not fit a record of restores (")
+    assert "Traceback" not in run.stderr
+
+
 def test_a_sync_through_stream_maps_goes_on_where_another_ended(server: Server) -> None:
     server.world = company()
     maps = {"restores": {"x": "'y'"}}
@@ -456,6 +498,28 @@ def test_batches_that_fail_half_way_lose_nothing(server: Server, tmp_path: Path)
         for record in records_of(message)
     }
     assert len(written) == 30
+
+
+@pytest.mark.parametrize(
+    ("root", "exit_code", "said"),
+    [
+        ("file:///dev/null/batches", 6, "The files of batch_config could not be written"),
+        ("nonesuch://batches", 2, "Setting batch_config cannot be used"),
+    ],
+)
+def test_batches_that_cannot_be_written_end_with_one_line(
+    server: Server, tmp_path: Path, root: str, exit_code: int, said: str
+) -> None:
+    server.world = small_world(a=1)
+    settings = batches(tmp_path, 4)
+    settings["batch_config"]["storage"]["root"] = root
+
+    with command_line(server, **settings) as words, process(words) as running:
+        run = ended(running)
+
+    assert run.exit_code == exit_code
+    assert run.error.startswith(said)
+    assert "Traceback" not in run.stderr
 
 
 # Replication --------------------------------------------------------------------------------
