@@ -49,8 +49,9 @@ if TYPE_CHECKING:
 
 MAX_TRIES = 5
 MAX_BODY = 64 * 1024 * 1024
-# The API documents no empty pages in a row; a server that gives them for ever must not hold us.
-MAX_EMPTY_PAGES = 1000
+# A page may be empty with more behind it. A server that gives empty pages for ever, or the same one
+# with a fresh cursor each time, must not hold us.
+MAX_STALE_PAGES = 1000
 MAX_REDIRECTS = 5
 
 LIST_PROJECTS_PERMISSION = "Project > Projects > Manage > Read"
@@ -169,7 +170,8 @@ class Client:
         url_path = "/" + "/".join(quote(part, safe="") for part in (*self._prefix, *path))
         cursor: str | int | None = None
         cursors: set[str | int] = set()
-        empty_pages = 0
+        last: list[Item] = []
+        stale_pages = 0
         while True:
             query: dict[str, str | int] = {"per_page": self._page_size}
             if cursor is not None:
@@ -190,11 +192,12 @@ class Client:
                     "Run the sync again; if it lasts, report it to Northflank."
                 )
             cursors.add(cursor)
-            empty_pages = 0 if items else empty_pages + 1
-            if empty_pages >= MAX_EMPTY_PAGES:
+            stale_pages = 0 if items and items != last else stale_pages + 1
+            last = items
+            if stale_pages >= MAX_STALE_PAGES:
                 raise APIError(
-                    f"GET {url_path}: {empty_pages} empty pages in a row, and no end of the list. "
-                    "Run the sync again; if it lasts, report it to Northflank."
+                    f"GET {url_path}: {stale_pages} pages in a row with nothing new, and no end of "
+                    "the list. Run the sync again; if it lasts, report it to Northflank."
                 )
 
     def _fetch_page(self, path: str, query: str, name: str) -> tuple[list[Item], _Pagination]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -389,7 +390,7 @@ def test_cursors_that_go_round_in_a_circle_are_an_error(server: Server) -> None:
 def test_empty_pages_without_an_end_are_an_error(
     server: Server, monkeypatch: pytest.MonkeyPatch, kind: Any
 ) -> None:
-    monkeypatch.setattr("tap_northflank_restores.client.MAX_EMPTY_PAGES", 20)
+    monkeypatch.setattr("tap_northflank_restores.client.MAX_STALE_PAGES", 20)
     server.world = world()
     server.behaviour.endless = True
     server.behaviour.only_lists = {kind}
@@ -397,7 +398,27 @@ def test_empty_pages_without_an_end_are_an_error(
     run = everything(server, concurrency=1)
 
     assert run.exit_code == 5
-    assert "20 empty pages in a row" in run.error
+    assert "20 pages in a row with nothing new" in run.error
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_the_same_page_with_other_cursors_for_ever_is_an_error(
+    server: Server, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("tap_northflank_restores.client.MAX_STALE_PAGES", 20)
+    server.world = world()
+    fresh = itertools.count()
+
+    def ignore_the_cursor(body: dict[str, Any]) -> None:
+        body["pagination"] = {"hasNextPage": True, "cursor": f"fresh-{next(fresh)}"}
+
+    server.before_response = lambda request, _world: request.query.pop("cursor", None)
+    server.faults = [Fault(PATHS[kind], "change", change=ignore_the_cursor)]
+
+    run = everything(server, concurrency=1)
+
+    assert run.exit_code == 5
+    assert "20 pages in a row with nothing new" in run.error
 
 
 @pytest.mark.parametrize("kind", LISTS)
