@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator, Mapping
 
-OURS = re.compile(r"TAP_NORTHFLANK_RESTORES_|TARGET_|MELTANO_|PG")
+OURS = re.compile(r"TAP_NORTHFLANK_RESTORES_|TARGET_|MELTANO_|DBT_|PG")
 """Names of variables by which the user's environment would change what runs."""
 
 LOG_LINE = re.compile(r"^\S+ \[(\w+) *\] +\S+ +(.*)$", re.MULTILINE)

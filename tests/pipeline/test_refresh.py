@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 
 from demo import DemoError
 from demo.account import ROOT
+from demo.pipeline import Pipeline
 from simulator import World
 from tests.means import need_dbt
 
@@ -55,6 +56,31 @@ def test_a_sync_is_followed_by_models_and_report(
     page = tmp_path / "report" / "page.html"
     pipeline.meltano("invoke", "restore-report:page", "--out", str(page))
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_schemas_are_those_of_the_environment(
+    server: Server, pipeline: Sync, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    need_dbt()
+    server.world = World.company()
+    pipeline.env |= {"TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": "Raw tables", "DBT_SCHEMA": "marts"}
+    pipeline.meltano("run", "sync", "dbt-postgres:build")
+    (info,) = warehouse.rows("SELECT * FROM marts.refresh_info")
+    assert info["attempts"] == server.world.restore_count() > 0
+    assert info["source_schema"] == "Raw tables"
+
+    page = tmp_path / "report" / "page.html"
+    pipeline.meltano("invoke", "restore-report:page", "--out", str(page))
+    assert "schema Raw tables" in page.read_text(encoding="utf-8")
+
+
+def test_the_demo_takes_no_settings_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"DBT_SCHEMA", "PGHOST", "TARGET_POSTGRES_SQLALCHEMY_URL", "MELTANO_ENVIRONMENT"}
+    for name in names:
+        monkeypatch.setenv(name, "the user's")
+    assert names.isdisjoint(Pipeline(tmp_path, {}).env)
 
 
 def test_the_job_does_one_after_the_other() -> None:
