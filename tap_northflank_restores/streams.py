@@ -335,7 +335,7 @@ STREAMS: tuple[type[NorthflankStream], ...] = (
 
 
 def check_state(state: dict[str, Any]) -> None:
-    """Check the bookmarks of the restores stream.
+    """Check the bookmarks: those of the restores stream in full, the others for their shape.
 
     Args:
         state: The tap's state: `{"bookmarks": {stream: {…}}}`.
@@ -372,6 +372,21 @@ def check_state(state: dict[str, Any]) -> None:
             raise ConfigurationError(_unreadable(f"the partition {addon}", "it is there twice"))
         seen.add(addon)
         _check_bookmark(partition, f"the partition {addon}")
+    for stream, bookmark in bookmarks.items():
+        if not _has_singers_shape(bookmark):
+            raise ConfigurationError(
+                f"The state of {stream} cannot be read: its partitions or its progress_markers are "
+                "not as Singer has them. Mend or remove it: nothing is lost."
+            )
+
+
+def _has_singers_shape(bookmark: dict[str, Any]) -> bool:
+    """Tell whether the SDK can walk through a stream's bookmark."""
+    partitions = bookmark.get("partitions", [])
+    return isinstance(partitions, list) and all(
+        isinstance(each, dict) and isinstance(each.get("progress_markers", {}), dict)
+        for each in (bookmark, *partitions)
+    )
 
 
 def _check_bookmark(bookmark: dict[str, Any], whose: str) -> None:
