@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from demo import DemoError
 from demo.account import account
-from demo.pipeline import loader_url
+from demo.pipeline import Pipeline, loader_url
 from demo.postgres import postgres
 from demo.process import Stopped, stop_on_signals
 from orchestrate.airflow import DAG, ROOT, Airflow, free_port, install_plugins, project
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 HOME = ROOT / ".dev" / "airflow-home"
@@ -60,20 +61,20 @@ def look(stack: ExitStack, home: Path = HOME) -> None:
         source = stack.enter_context(account(home / f"{name}.log", *arguments))
         connections[f"northflank_{name}"] = (source.url, token)
     url = f"http://127.0.0.1:{free_port(8080)}"
-    # Its own, so that states go with their warehouse.
-    system = {"MELTANO_DATABASE_URI": loader_url(server.make("meltano"))}
+    databases = {
+        "TARGET_POSTGRES_SQLALCHEMY_URL": loader_url(server.make("warehouse")),
+        # Its own, so that states go with their warehouse.
+        "MELTANO_DATABASE_URI": loader_url(server.make("meltano")),
+    }
     airflow = Airflow(
         home,
         [{"name": name, **more} for name, more, _ in ACCOUNTS],
         connections,
-        {
-            **project(home),
-            "TARGET_POSTGRES_SQLALCHEMY_URL": loader_url(server.make("warehouse")),
-            **system,
-        },
+        {**project(home), **databases},
     )
     try:
-        install_plugins(home, system)  # Tasks that start at once cannot both make its tables.
+        install_plugins(home)
+        make_tables(home, databases)
         airflow.set_up(slots=2)
     except subprocess.CalledProcessError as error:
         msg = f"{error.cmd[0]} failed: {(error.stderr or error.stdout).strip()}"
@@ -82,6 +83,22 @@ def look(stack: ExitStack, home: Path = HOME) -> None:
     sys.stdout.write(HINT.format(url=url, dag=DAG, home=os.path.relpath(home)))
     sys.stdout.flush()
     signal.pause()
+
+
+def make_tables(home: Path, databases: Mapping[str, str]) -> None:
+    """Sync an account that has nothing: tasks that start at once cannot all make the tables.
+
+    Args:
+        home: folder for the logs.
+        databases: environment variables that name the warehouse and Meltano's system database.
+
+    Raises:
+        DemoError: it failed.
+    """
+    with account(home / "nothing.log", "--world=fan-out", "--projects=0") as nothing:
+        source = {"API_URL": nothing.url, "API_TOKEN": nothing.token}
+        settings = {f"TAP_NORTHFLANK_RESTORES_{name}": value for name, value in source.items()}
+        Pipeline(home, {**databases, **settings}).meltano("run", "sync")
 
 
 def main() -> None:

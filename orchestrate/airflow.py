@@ -31,17 +31,16 @@ PARTS = (["api-server"], ["scheduler", "--skip-serve-logs"], ["dag-processor"])
 START_SECONDS = 120
 
 
-def install_plugins(home: Path, settings: Mapping[str, str] | None = None) -> None:
+def install_plugins(home: Path) -> None:
     """Install what the DAG's jobs run, as has to be done on each worker.
 
     Args:
         home: folder for the log.
-        settings: environment variables; if they name a system database, its tables are made.
 
     Raises:
         DemoError: it failed.
     """
-    Pipeline(home, settings or {}).install(*JOBS)
+    Pipeline(home, {}).install(*JOBS)
 
 
 def project(home: Path) -> dict[str, str]:
