@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -34,11 +35,13 @@ class Command(click.Command):
         except Exception as error:
             if not standalone_mode:
                 raise
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                error = messages.failure(error)  # a text, such as that of --discover
             lines, code = _explain(error)
             for line in lines:
                 logger.error(line)  # noqa: TRY400 - the traceback is at DEBUG
             logger.debug("Traceback of the error above", exc_info=error)
-            if isinstance(error, OutputError):
+            if isinstance(error, OutputError) and sys.stdout is not None:
                 # Nobody reads any more: keep the interpreter's last flush from failing too.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(code)

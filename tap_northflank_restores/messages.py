@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from singer_sdk.contrib.msgspec import MsgSpecWriter, encoder
 from singer_sdk.singerlib.messages import Message, RecordMessage
@@ -55,14 +57,21 @@ def flush() -> None:
         OutputError: It could not be written.
     """
     with _told():
-        sys.stdout.flush()
+        _output().flush()
 
 
 def _write(data: bytes | bytearray, *, flush: bool) -> None:
     with _told():
-        sys.stdout.buffer.write(data)
+        output = _output().buffer
+        output.write(data)
         if flush:
-            sys.stdout.buffer.flush()
+            output.flush()
+
+
+def _output() -> TextIO:
+    if sys.stdout is None:  # as `>&-` of a shell leaves it
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return sys.stdout
 
 
 @contextmanager
@@ -70,8 +79,12 @@ def _told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        msg = (
-            f"The messages could not be written ({error.strerror}): the loader ended or the disk "
-            "is full. See the loader's log; what it confirmed is not read again."
-        )
-        raise OutputError(msg) from error
+        raise failure(error) from error
+
+
+def failure(error: OSError) -> OutputError:
+    """Return what ends the run when standard output failed with this error."""
+    return OutputError(
+        f"The messages could not be written ({error.strerror}): the loader ended or the disk "
+        "is full. See the loader's log; what it confirmed is not read again."
+    )

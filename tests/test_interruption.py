@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -17,10 +18,19 @@ import pytest
 from simulator import Behaviour, Fault, World, serve
 from tap_northflank_restores.errors import ExitCode
 from tap_northflank_restores.tap import GRACE
-from tests.support import SECONDS, Run, command_line, ended, keyed, process, selecting, sync
+from tests.support import (
+    COMMAND,
+    SECONDS,
+    Run,
+    command_line,
+    ended,
+    keyed,
+    process,
+    selecting,
+    sync,
+)
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
 
     from simulator import Request, Server
@@ -293,6 +303,31 @@ def test_a_loader_that_ends_early_ends_the_sync_through_stream_maps_too(server: 
     assert run.error
     assert "Traceback" not in run.stderr
     assert "Exception ignored" not in run.stderr
+
+
+@pytest.mark.parametrize("argument", ["--discover", "--about", "--version"])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_disk_ends_a_text_with_one_line(argument: str) -> None:
+    with Path("/dev/full").open("wb") as full, process([argument], stdout=full) as started:
+        run = ended(started)
+
+    assert run.exit_code == ExitCode.OUTPUT
+    assert run.error.startswith("The messages could not be written (No space left on device)")
+    assert "Exception ignored" not in run.stderr
+
+
+@pytest.mark.parametrize("argument", [None, "--discover", "--version"])
+def test_a_closed_output_ends_with_one_line(server: Server, argument: str | None) -> None:
+    with command_line(server, *([argument] if argument else [])) as words:
+        shell = ["sh", "-c", 'exec "$0" "$@" >&-', str(COMMAND), *words]
+        done = subprocess.run(  # noqa: S603 - the tap itself
+            shell, stderr=subprocess.PIPE, timeout=SECONDS, check=False
+        )
+    run = Run(done.returncode, "", done.stderr.decode())
+
+    assert run.exit_code == ExitCode.OUTPUT
+    assert run.error.startswith("The messages could not be written (Bad file descriptor)")
+    assert "Traceback" not in run.stderr
 
 
 @pytest.mark.parametrize("argument", ["--discover", "--about", "--version"])
