@@ -41,6 +41,7 @@ def test_the_example_can_be_used_as_it_is() -> None:
         ("accounts: [{team_id: web}]", "the `name` of an account takes .* not None"),
         ("accounts: [{name: a/b}]", "the `name` of an account takes .* not 'a/b'"),
         ("accounts: [{name: a}, {name: a}]", "account a is there twice"),
+        ("accounts: [{name: a}, {name: b, team_id: a}]", "accounts a and b would both be team a"),
         ("accounts: [{name: a, token: x}]", "account a: there is no field `token`"),
         ("accounts: [{name: a, connection: a b}]", "account a: `connection` takes .* not 'a b'"),
         ("accounts: [{name: a, team_id: 7}]", "account a: `team_id` takes .* not 7"),
@@ -59,6 +60,12 @@ def test_what_is_wrong_is_said_in_one_line_that_names_the_file(
         read(file)
     assert str(error.value).startswith(str(file))
     assert "\n" not in str(error.value)
+
+
+def test_a_team_may_be_in_several_accounts(file: Path) -> None:
+    parts = "{name: a, team_id: t, projects: [x]}, {name: b, team_id: t, projects: [y]}"
+    file.write_text(f"accounts: [{parts}, {{name: t2}}, {{name: u, team_id: u}}]")
+    assert [account.team_id for account in read(file)] == ["t", "t", None, "u"]
 
 
 def test_a_missing_file_is_named_with_what_to_do(file: Path) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
+from contextlib import suppress
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import psutil
+import psycopg
 import pytest
 from northflank.meltano import Meltano, RunError
 
@@ -45,6 +49,31 @@ def test_a_run_that_is_left_ends_and_the_next_one_loses_nothing(production: Prod
         server.behaviour = Behaviour()
         sync(shard_of(server), "")
     assert len(production.rows("restores")) == world.restore_count()
+
+
+def test_a_transform_that_is_stopped_takes_dbt_along(production: Production) -> None:
+    with serve(World.company(months=1)) as server:
+        sync(shard_of(server), "")
+    transform = Meltano({})
+    seen: list[psutil.Process] = []
+
+    def stop_when_dbt_runs() -> None:
+        while not seen:
+            time.sleep(0.05)
+            for child in psutil.Process().children(recursive=True):
+                with suppress(psutil.NoSuchProcess):  # One that has ended meanwhile.
+                    seen.extend([child] if child.cmdline()[-1:] == ["build"] else [])
+        transform.stop()
+
+    stopper = Thread(target=stop_when_dbt_runs)
+    stopper.start()
+    with pytest.raises(RunError):
+        transform.run("transform")
+    stopper.join()
+    psutil.wait_procs(seen)
+    with psycopg.connect(production.warehouse) as connection:
+        built = connection.execute("SELECT to_regnamespace('restore_analytics')").fetchone()
+    assert built == (None,)
 
 
 @pytest.mark.usefixtures("production")

@@ -102,7 +102,19 @@ def _accounts(content: object) -> list[Account]:
         if names.count(name) > 1:
             msg = f"account {name} is there twice"
             raise AccountsError(msg)
+    for account in accounts:
+        _refuse_other_team(account, {one.name for one in accounts if one.team_id is None})
     return accounts
+
+
+def _refuse_other_team(account: Account, named: set[str]) -> None:
+    """Refuse a team that goes by the name of an account: their rows would meet on their keys."""
+    if account.team_id in named:
+        msg = (
+            f"accounts {account.team_id} and {account.name} would both be team {account.team_id} "
+            "in the warehouse: rename the first, or give it its `team_id`"
+        )
+        raise AccountsError(msg)
 
 
 def _account(entry: object) -> Account:

@@ -146,8 +146,8 @@ class Meltano:
 
     def stop(self) -> None:
         """Ask what runs to end; the state that is stored stands for what was loaded."""
-        if self._process:
-            self._process.terminate()
+        if self._process and self._process.returncode is None:
+            _terminate(self._process)
 
     def _meltano(
         self,
@@ -235,11 +235,21 @@ class Meltano:
             yield own
 
 
+def _terminate(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Ask Meltano to end, and what it runs: it would leave dbt to itself. Return them."""
+    programs: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        meltano = psutil.Process(process.pid)
+        programs += [meltano, *meltano.children(recursive=True)]
+    for program in programs:
+        with suppress(psutil.NoSuchProcess):
+            program.terminate()
+    return programs
+
+
 def _end(process: subprocess.Popen[str]) -> None:
     """Ask a run to end, and after a while end it and what it runs by force."""
-    meltano = psutil.Process(process.pid)
-    programs = [meltano, *meltano.children(recursive=True)]
-    process.terminate()
+    programs = _terminate(process)
     try:
         process.communicate(timeout=_GRACE_SECONDS)
     except subprocess.TimeoutExpired:

@@ -51,7 +51,7 @@ class _MeltanoTask:
             return
         context["ti"].xcom_push(key=FAILURE, value=f"{self.what}: {reason}")
         failure = AirflowFailException if is_final else AirflowException
-        raise failure(f"{self.what}: {reason}")
+        raise failure(f"{self.what}: {reason}") from None
 
     def on_kill(self) -> None:
         """End the run, as Airflow wants the task to end."""
