@@ -108,8 +108,7 @@ class Quota:
         self._in_flight = 0
         self._spent = 0
         self._known = False  # whether a response of this window has come
-        self._limited = False  # whether the API says anything of a limit at all
-        self._remaining: int | None = None
+        self._remaining: int | None = None  # as long as nothing is said of a limit, there is none
         self._resets_at = 0.0
         self._blocked_until: float | None = None
         self._refusals = 0
@@ -233,7 +232,7 @@ class Quota:
     def _may_send(self, now: float) -> bool:
         if not self._known:
             return self._in_flight == 0
-        if not self._limited or self._remaining is None:
+        if self._remaining is None:
             return True
         if now >= self._resets_at + _MARGIN:
             self._begin_window()
@@ -247,7 +246,6 @@ class Quota:
         self._changed.notify_all()
 
     def _learn(self, allowance: Allowance) -> None:
-        self._limited = True
         if allowance.limit is not None and allowance.limit <= self._reserve:
             # It would wait for one window after the other otherwise, for ever.
             raise ReserveTooLargeError(allowance.limit)

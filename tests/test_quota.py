@@ -171,6 +171,15 @@ def test_after_a_wait_one_request_finds_out_about_the_new_window(ledger: Ledger)
     assert [ledger.send() for _ in range(99)] == [0] * 99
 
 
+def test_a_window_of_which_nothing_is_told_has_no_limit(ledger: Ledger) -> None:
+    ledger.send()
+    ledger.answer(0, reset=60)
+    ledger.send()
+    ledger.answer()
+
+    assert [ledger.send() for _ in range(3)] == [0, 0, 0]
+
+
 def test_a_window_that_passed_without_a_request_is_over(ledger: Ledger) -> None:
     ledger.send()
     ledger.answer(0, reset=30)
