@@ -459,6 +459,36 @@ def test_a_pool_spends_a_window_to_the_reserve_and_not_one_request_more(reserve:
     assert quota.spent == 200 - reserve
 
 
+def test_who_waits_is_served_before_who_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = threading.Event()
+
+    class Noticed(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.set()
+            return super().wait(timeout)
+
+    namespace = SimpleNamespace(Condition=Noticed)
+    monkeypatch.setattr("tap_northflank_restores.quota.threading", namespace)
+    quota = Quota()
+    one_left = Allowance(100, 1, 3600)
+    served = []
+
+    def ask(name: str) -> None:
+        quota.acquire()
+        served.append(name)
+        quota.release(one_left)
+
+    quota.acquire()
+    thread = threading.Thread(target=ask, args=["waits"], daemon=True)
+    thread.start()
+    assert waits.wait(SECONDS)
+    quota.release(one_left)
+    ask("comes later")
+    thread.join(SECONDS)
+
+    assert served == ["waits", "comes later"]
+
+
 def test_a_pool_that_is_refused_waits_once() -> None:
     waits: list[float] = []
     refused = threading.Event()
