@@ -405,9 +405,9 @@ def _certificate_at_fault(error: requests.exceptions.SSLError) -> bool:
     All else of TLS, such as a balancer that hangs up in the middle of the handshake, is a
     connection that failed, and another try may do.
     """
-    # It wraps urllib3's MaxRetryError, whose reason wraps what `ssl` raised.
-    reason = getattr(error.args[0], "reason", error)
-    cause = reason.args[0]
+    # It wraps urllib3's SSLError, within a MaxRetryError or not, and that what `ssl` raised.
+    wrapped = getattr(error.args[0], "reason", error.args[0])
+    cause = wrapped.args[0]
     return isinstance(cause, ssl.SSLCertVerificationError) or (
         isinstance(cause, ssl.SSLError) and cause.library == "X509"
     )
