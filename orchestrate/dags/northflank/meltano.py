@@ -88,10 +88,10 @@ class _End:
     @property
     def line(self) -> str:
         """Why it failed, in a line, as far as is known."""
-        told = self.told.get(LOADER) if "loaders" in self.exit_codes else None
-        last = next(reversed(self.told.values()), None)
+        told = self.told.get(LOADER if "loaders" in self.exit_codes else TAP)
+        other = next(iter(self.told.values()), None)
         ended = f"Meltano ended with exit code {self.returncode}"
-        return (told or last or self.meltano or self.plain or ended).splitlines()[0]
+        return (told or other or self.meltano or self.plain or ended).splitlines()[0]
 
 
 class Meltano:
