@@ -167,6 +167,24 @@ def test_odd_bytes_are_tried_five_times_and_end_in_one_line(answer: bytes) -> No
     assert "5 times" in run.error
 
 
+UNDOCUMENTED = "a body that is not as documented"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"\n <html>Sign in</html>", "HTML (JSON is malformed: "),
+        (EMPTY.replace(b"restores", b"x"), f"{UNDOCUMENTED} (no 'restores')"),
+        (EMPTY.replace(b"[]", b"7"), f"{UNDOCUMENTED} (Expected `array`, got `int`)"),
+    ],
+)
+def test_an_odd_body_is_told_with_what_is_odd_about_it(body: bytes, said: str) -> None:
+    with answering(response(body)) as odd:
+        run = read(f"http://127.0.0.1:{odd.port}")
+
+    assert run.error.startswith(f"GET /v1/projects/p/addons/a/restores: 200 with {said}")
+
+
 @pytest.mark.parametrize(
     "answer",
     [
