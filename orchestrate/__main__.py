@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,6 +54,8 @@ def look(stack: ExitStack, home: Path = HOME) -> None:
     sys.stdout.flush()
     for left_over in home.glob("airflow.db*"):
         left_over.unlink()
+    # Or the tasks' pages show what an earlier look logged in the same hour.
+    shutil.rmtree(home / "logs", ignore_errors=True)
     server = stack.enter_context(postgres(home / "postgres"))
     connections = {}
     for name, _, options in ACCOUNTS:
