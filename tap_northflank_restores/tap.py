@@ -249,6 +249,14 @@ class TapNorthflankRestores(Tap):
         """Return the command, with the log set up."""
         try:
             return super().cli
-        except ValueError as error:  # of the log, which therefore cannot tell
-            print(f"LOGLEVEL takes DEBUG, INFO, WARNING or ERROR: {error}.", file=sys.stderr)  # noqa: T201
+        except Exception as error:
+            # Of the log, which therefore cannot tell.
+            reason = " ".join(str(error).split())
+            if "SINGER_SDK_LOG_CONFIG" in os.environ:
+                line = f"The file of SINGER_SDK_LOG_CONFIG cannot be used: {reason}."
+            elif isinstance(error, ValueError):
+                line = f"LOGLEVEL takes DEBUG, INFO, WARNING or ERROR: {reason}."
+            else:
+                raise
+            print(line, file=sys.stderr)  # noqa: T201
             sys.exit(ExitCode.CONFIGURATION)

@@ -398,6 +398,24 @@ def test_a_level_of_the_log_that_does_not_exist_ends_with_one_line(
     assert "CHATTY" in line
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"- 1", b"{{{", b"\xff", b"version: 1\nhandlers: {x: {class: no.such.Thing}}"],
+    ids=repr,
+)
+def test_a_configuration_of_the_log_that_is_none_ends_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "log.yml").write_bytes(content)
+    monkeypatch.setenv("SINGER_SDK_LOG_CONFIG", str(tmp_path / "log.yml"))
+
+    run = tap("--version")
+
+    assert run.exit_code == 2
+    (line,) = run.stderr.splitlines()
+    assert line.startswith("The file of SINGER_SDK_LOG_CONFIG cannot be used: ")
+
+
 # The files of the command line --------------------------------------------------------------
 
 
