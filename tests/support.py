@@ -31,6 +31,8 @@ COMMAND = Path(sysconfig.get_path("scripts")) / TapNorthflankRestores.name
 SECONDS = 20
 """How long a process or a thread may take to end until the test fails."""
 
+ALL = ("addons", "backups", "projects", "restores")
+
 Record = dict[str, Any]
 
 
@@ -247,3 +249,34 @@ def small_world(**restores: int) -> World:
             world.add_restore("p", addon, f"{addon}-{number}")
             world.advance(seconds=1)
     return world
+
+
+def company() -> World:
+    """Return a small company: two projects, all statuses that a history has, many backups."""
+    return World.company(addons=5, months=4)
+
+
+def everything(server: Server, **settings: Any) -> Run:
+    """Sync the streams of `ALL`."""
+    return sync(server, **{"catalog": selecting(*ALL), **settings})
+
+
+def schemas(run: Run) -> dict[str, dict[str, Any]]:
+    """Return the JSON schema of each stream."""
+    return {m["stream"]: m["schema"] for m in run.messages if m["type"] == "SCHEMA"}
+
+
+def types(run: Run) -> list[str]:
+    """Return the types of the messages, in order."""
+    return [message["type"] for message in run.messages]
+
+
+def partitions(state: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the bookmarks of a state by project and addon."""
+    found = state["bookmarks"].get("restores", {}).get("partitions", [])
+    return {(p["context"]["projectId"], p["context"]["addonId"]): p for p in found}
+
+
+def lines(run: Run) -> list[str]:
+    """Return the lines of the log but for metrics."""
+    return [line for line in run.logged("INFO") if not line.startswith("METRIC")]

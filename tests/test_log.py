@@ -1,0 +1,94 @@
+"""What the log tells: progress, the summary, metrics."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simulator import World
+from tests.support import everything, lines, sync
+
+if TYPE_CHECKING:
+    from simulator import Server
+
+
+def test_the_log_does_not_grow_with_the_account(server: Server) -> None:
+    counts = []
+    for shape in ((1, 1, 1), (10, 30, 20)):
+        server.world = World.fan_out(*shape)
+        run = everything(server)
+        counts.append((len(lines(run)), len(run.stderr.splitlines())))
+
+    assert counts[0] == counts[1]
+
+
+def test_the_summary_tells_what_was_done(server: Server) -> None:
+    server.world = World.fan_out(2, 3, 5)
+    first = sync(server)
+    server.world.add_restore("p0", "a0")
+    second = sync(server, state=first.state)
+
+    counts = "6 of 6 addons, 31 restores read, 1 sent, 9 requests made, no limit known"
+    assert lines(second)[-1].endswith(counts)
+
+
+def test_progress_is_told_every_few_seconds(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tap_northflank_restores.progress.INTERVAL", 0)
+    server.world = World.fan_out(2, 3, 5)
+
+    run = sync(server, concurrency=1)
+
+    told = [line for line in lines(run) if "restores read" in line]
+    assert any(line.startswith("? of") or "of ? addons" in line for line in told)
+    assert any("3 of 6 addons" in line and "to go" in line for line in told)
+
+
+def test_progress_is_not_told_for_each_page(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interval = 0.1
+    monkeypatch.setattr("tap_northflank_restores.progress.INTERVAL", interval)
+    server.world = World.fan_out(1, 300, 1)
+
+    started = time.monotonic()
+    run = sync(server)
+    longest = time.monotonic() - started
+
+    told = [line for line in lines(run) if "restores read" in line]
+    assert len(told) <= longest / interval + 1
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_the_metrics_of_the_sdk_are_there(
+    server: Server, monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    monkeypatch.setenv("LOGLEVEL", level)
+    server.world = World.fan_out(2, 3, 5)
+
+    run = sync(server)
+
+    points = [
+        json.loads(line.removeprefix("METRIC: "))
+        for line in run.logged("INFO")
+        if line.startswith("METRIC: ")
+    ]
+    counts: dict[tuple[str, str], int] = Counter()
+    for point in points:
+        if point["type"] == "counter":
+            counts[point["metric"], point["tags"]["stream"]] += point["value"]
+    assert counts == {
+        ("record_count", "addons"): 6,
+        ("record_count", "projects"): 2,
+        ("record_count", "restores"): 30,
+        ("http_request_count", "projects"): 1,
+        ("http_request_count", "addons"): 2,
+        ("http_request_count", "restores"): 6,
+    }
+    timers = {(p["metric"], p["tags"]["stream"]) for p in points if p["type"] == "timer"}
+    assert timers >= {("sync_duration", stream) for stream in ("addons", "projects", "restores")}

@@ -1,0 +1,185 @@
+"""What a record holds: what the API says, and where it belongs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]
+
+from simulator import Fault, World
+from tests.support import ALL, company, everything, partitions, schemas, small_world, sync
+
+if TYPE_CHECKING:
+    from simulator import Server
+
+STATUSES = [
+    "scheduled",
+    "in-progress",
+    "completed",
+    "aborting",
+    "aborted",
+    "failed",
+    "not-supported",
+    "never-heard-of",
+]
+
+
+def test_each_record_has_each_property_of_its_schema_and_no_other(server: Server) -> None:
+    server.world = company()
+
+    run = everything(server)
+
+    for stream in ALL:
+        assert run.records[stream]
+        names = set(schemas(run)[stream]["properties"])
+        assert all(set(record) == names for record in run.records[stream])
+
+
+@pytest.mark.parametrize("time_format", ["ms-Z", "no-fraction", "offset", "microseconds"])
+@pytest.mark.parametrize("odd", [False, True])
+def test_records_are_valid_in_the_eyes_of_a_loader(
+    server: Server, time_format: Any, *, odd: bool
+) -> None:
+    server.world = company()
+    server.behaviour.time_format = time_format
+    server.behaviour.id_kind = "json-number" if odd else "hex24"
+    server.behaviour.completed_at_null = odd
+    server.behaviour.failed_have_completed_at = odd
+
+    run = everything(server)
+
+    assert run.exit_code == 0
+    for stream, schema in schemas(run).items():
+        validator = Draft202012Validator(schema, format_checker=FormatChecker())
+        for record in run.records[stream]:
+            validator.validate(record)
+
+
+def test_records_carry_what_the_api_says_and_where_it_belongs(server: Server) -> None:
+    made = World()
+    made.add_project("shop", "Shop", "All that sells")
+    made.add_addon("shop", "db", "mysql", tags=["a", "b"], description="Orders", status="paused")
+    made.add_backup("shop", "db", "daily", uid="u1", customDestinationId="s3")
+    restore = made.add_restore("shop", "db", "r1", backupId="daily")
+    server.world = made
+
+    run = everything(server)
+
+    assert run.records["projects"] == [
+        {"teamId": None, "id": "shop", "name": "Shop", "description": "All that sells"}
+    ]
+    assert run.records["addons"] == [
+        {
+            "teamId": None,
+            "projectId": "shop",
+            "id": "db",
+            "name": "Db",
+            "appId": "/acme/shop/db",
+            "tags": ["a", "b"],
+            "description": "Orders",
+            "spec": {"type": "mysql"},
+            "status": "paused",
+        }
+    ]
+    (backup,) = made.backups("shop", "db")
+    assert run.records["backups"] == [
+        {"teamId": None, "projectId": "shop", "addonId": "db", **backup}
+    ]
+    assert run.records["restores"] == [
+        {"teamId": None, "projectId": "shop", "addonId": "db", **restore}
+    ]
+
+
+def test_what_the_api_leaves_out_is_null(server: Server) -> None:
+    def bare(body: dict[str, Any]) -> None:
+        for items in body["data"].values():
+            items[:] = [{"id": item["id"]} for item in items]
+
+    server.world = small_world(a=1)
+    server.world.add_backup("p", "a", "b")
+    server.faults = [Fault("", "change", change=bare)]
+
+    run = everything(server)
+
+    assert run.exit_code == 0
+    for stream in ALL:
+        (record,) = run.records[stream]
+        assert set(record) == set(schemas(run)[stream]["properties"])
+        filled = {name for name, value in record.items() if value is not None}
+        assert filled == {"id", "projectId", "addonId"} & set(record)
+
+
+@pytest.mark.parametrize("team", [None, "acme"])
+def test_the_team_is_in_each_record(server: Server, team: str | None) -> None:
+    server.world = company()
+
+    run = everything(server, team_id=team)
+
+    for stream in ALL:
+        assert {record["teamId"] for record in run.records[stream]} == {team}
+
+
+def test_a_field_of_the_item_does_not_replace_where_it_belongs(server: Server) -> None:
+    server.world = small_world(a=1)
+    server.world.restores("p", "a")[0].update(projectId="other", addonId="other", teamId="other")
+
+    (record,) = sync(server).records["restores"]
+
+    assert (record["projectId"], record["addonId"], record["teamId"]) == ("p", "a", None)
+
+
+@pytest.mark.parametrize("null", [False, True])
+def test_a_restore_of_any_status_is_sent_with_or_without_an_end(
+    server: Server, *, null: bool
+) -> None:
+    server.world = small_world(a=0)
+    for status in STATUSES:
+        server.world.add_restore("p", "a", status, status)
+    server.behaviour.completed_at_null = null
+
+    run = sync(server)
+
+    assert [record["status"] for record in run.records["restores"]] == STATUSES
+    assert [record["id"] for record in run.records["restores"] if record["completedAt"]] == [
+        "completed"
+    ]
+
+
+def test_times_of_any_zone_are_written_in_utc(server: Server) -> None:
+    server.world = small_world(a=1)
+    server.behaviour.time_format = "offset"
+
+    (record,) = sync(server).records["restores"]
+
+    assert server.served_restores()[0]["completedAt"] == "2026-07-01T08:00:00.000+02:00"
+    assert record["completedAt"].startswith("2026-07-01T06:00:00")
+    assert record["completedAt"].endswith("Z")
+    assert record["restoreTimestamp"].startswith("2026-07-01T05:30:00")
+
+
+@pytest.mark.parametrize("value", ["soon", "2026-13-01T00:00:00Z", 7, True, ["x"], {"x": 1}])
+def test_an_end_that_is_no_time_is_an_error_that_names_the_restore(
+    server: Server, value: object
+) -> None:
+    server.world = small_world(a=1, b=3)
+    server.world.restores("p", "b")[1]["completedAt"] = value
+
+    run = sync(server)
+
+    assert run.exit_code == 5
+    assert run.error.startswith("p/b: restore b-1 has the completedAt ")
+    assert "Traceback" not in run.stderr
+    assert [record["addonId"] for record in run.records["restores"]] == ["a"]
+    assert list(partitions(run.state)) == [("p", "a")]
+
+
+@pytest.mark.parametrize("value", ["soon", "", 7, None, ["x"]])
+def test_a_start_that_is_no_time_is_passed_on(server: Server, value: object) -> None:
+    server.world = small_world(a=1)
+    server.world.restores("p", "a")[0]["restoreTimestamp"] = value
+
+    run = sync(server)
+
+    assert run.exit_code == 0
+    assert run.records["restores"][0]["restoreTimestamp"] == value

@@ -1,0 +1,179 @@
+"""The state: how large it gets, whose it is, and one that is not ours."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulator import World
+from tests.support import partitions, small_world, sync
+
+if TYPE_CHECKING:
+    from simulator import Server
+
+
+def test_the_volume_of_states_is_a_small_multiple_of_the_final_one(server: Server) -> None:
+    server.world = World.fan_out(4, 50, 2)
+
+    first = sync(server)
+    second = sync(server, state=first.state)
+
+    final = len(json.dumps(first.state))
+    for run in (first, second):
+        assert len(run.states) <= 5
+        assert sum(len(json.dumps(state)) for state in run.states) <= 4 * final
+
+
+def test_the_volume_stays_small_however_long_the_sync_takes(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tap_northflank_restores.streams.STATE_INTERVAL", 0)
+    server.world = World.fan_out(4, 50, 2)
+
+    first = sync(server)
+    second = sync(server, state=first.state)
+
+    final = len(json.dumps(first.state))
+    assert 10 <= len(first.states) <= 70
+    assert sum(len(json.dumps(state)) for state in first.states) <= 15 * final
+    assert len(second.states) <= 5
+
+
+def test_the_size_of_the_state_does_not_grow_with_what_was_delivered(server: Server) -> None:
+    sizes = []
+    for restores in (1, 2000):
+        server.world = World.fan_out(1, 5, restores)
+        first = sync(server)
+        second = sync(server, state=first.state)
+        sizes.append(len(json.dumps(second.state)))
+        assert len(json.dumps(partitions(second.state)["p0", "a0"])) <= 400
+
+    assert sizes[1] <= sizes[0] + 5 * len("1999")
+
+
+def test_addons_without_restores_need_no_state(server: Server) -> None:
+    server.world = World.fan_out(1, 50, 0)
+
+    run = sync(server)
+
+    assert partitions(run.state) == {}
+
+
+def test_states_of_addons_that_are_not_read_stay_as_they_are(server: Server) -> None:
+    server.world = small_world(a=2, b=2)
+    first = sync(server)
+    server.world.add_restore("p", "a")
+    server.world.add_restore("p", "b")
+
+    second = sync(server, state=first.state, addons=["p/b"])
+    third = sync(server, state=second.state)
+
+    assert partitions(second.state)["p", "a"] == partitions(first.state)["p", "a"]
+    assert [record["addonId"] for record in second.records["restores"]] == ["b"]
+    assert [record["addonId"] for record in third.records["restores"]] == ["a"]
+
+
+def with_bookmark(**bookmark: Any) -> dict[str, Any]:
+    return {"bookmarks": {"restores": bookmark}}
+
+
+def with_partition(**partition: Any) -> dict[str, Any]:
+    context = {"projectId": "p", "addonId": "a"}
+    return with_bookmark(partitions=[{"context": context, **partition}])
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_a_plain_singer_bookmark_is_honoured(server: Server, *, partitioned: bool) -> None:
+    server.world = small_world(a=4)
+    bookmark = {
+        "replication_key": "completedAt",
+        "replication_key_value": "2026-07-01T08:00:01+02:00",
+    }
+    state = with_partition(**bookmark) if partitioned else with_bookmark(**bookmark)
+
+    first = sync(server, state=state)
+    second = sync(server, state=first.state)
+
+    # What ties with it may not have been delivered, and is sent once more.
+    assert [record["id"] for record in first.records["restores"]] == ["a-1", "a-2", "a-3"]
+    assert second.records["restores"] == []
+
+
+def test_a_plain_bookmark_for_all_addons_hides_nothing_of_those_that_come_later(
+    server: Server,
+) -> None:
+    server.world = small_world(a=4, empty=0)
+    plain = with_bookmark(
+        replication_key="completedAt", replication_key_value="2026-07-01T06:00:02Z"
+    )
+    first = sync(server, state=plain)
+    server.world.add_addon("p", "late")
+    for addon in ("empty", "late"):
+        server.world.add_restore("p", addon, completedAt="2020-01-01T00:00:00.000Z")
+
+    second = sync(server, state=first.state)
+
+    assert [record["addonId"] for record in second.records["restores"]] == ["empty", "late"]
+
+
+@pytest.mark.parametrize(
+    ("state", "named"),
+    [
+        ({"x": 1}, "bookmarks"),
+        ({"bookmarks": None}, "bookmarks"),
+        ({"bookmarks": []}, "bookmarks"),
+        ({"bookmarks": {"restores": 7}}, "bookmarks"),
+        ({"bookmarks": {"addons": None}}, "bookmarks"),
+        ({"bookmarks": {"addons": {"partitions": "x"}}}, "addons"),
+        ({"bookmarks": {"addons": {"partitions": None}}}, "addons"),
+        ({"bookmarks": {"addons": {"partitions": [7]}}}, "addons"),
+        ({"bookmarks": {"addons": {"progress_markers": 7}}}, "addons"),
+        ({"bookmarks": {"x": {"partitions": [{"progress_markers": 7}]}}}, "x"),
+        (with_bookmark(progress_markers=7), "restores"),
+        (with_partition(progress_markers=None), "restores"),
+        (with_bookmark(partitions={}), "partitions"),
+        (with_bookmark(partitions=[7]), "partition"),
+        (with_bookmark(partitions=[{}]), "partition"),
+        (with_bookmark(partitions=[{"context": None}]), "partition"),
+        (with_bookmark(partitions=[{"context": {"projectId": "p"}}]), "partition"),
+        (with_bookmark(partitions=[{"context": {"projectId": ["p"], "addonId": {}}}]), "partition"),
+        (
+            with_bookmark(
+                partitions=[with_partition()["bookmarks"]["restores"]["partitions"][0]] * 2
+            ),
+            "p/a",
+        ),
+        (with_partition(replication_key="id", replication_key_value="x"), "p/a"),
+        (with_partition(replication_key="completedAt", replication_key_value="soon"), "p/a"),
+        (with_partition(replication_key="completedAt", replication_key_value=7), "p/a"),
+        (with_partition(proof=7), "p/a"),
+        (with_partition(proof={}), "p/a"),
+        (with_partition(proof={"version": 99}), "p/a"),
+        (with_partition(proof={"version": 1, "completed": -1, "digest": "", "pending": {}}), "p/a"),
+        (with_partition(proof={"version": 1, "completed": 1, "digest": "?", "pending": {}}), "p/a"),
+        (with_bookmark(replication_key="completedAt", replication_key_value=[]), "the stream"),
+    ],
+    ids=str,
+)
+def test_a_state_that_cannot_be_read_is_refused_with_a_line_that_says_what_is_wrong(
+    server: Server, state: object, named: str
+) -> None:
+    run = sync(server, state=state)
+
+    assert run.exit_code == 2
+    assert "state" in run.error
+    assert named in run.error
+    assert "Traceback" not in run.stderr
+    assert run.requests == []
+
+
+def test_states_of_other_streams_are_no_trouble(server: Server) -> None:
+    state = {
+        "bookmarks": {"addons": {"partitions": [{"x": 1}], "replication_key_value": 7}, "x": {}}
+    }
+
+    run = sync(server, state=state)
+
+    assert run.exit_code == 0
