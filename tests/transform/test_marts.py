@@ -105,6 +105,7 @@ CASES = {
         [restore(90)], "proven", "Restored on 2026-04-02 in 30 min, target 60 min"
     ),
     "slow": Case([restore(5, takes=60.1)], "slow", "Took 60.1 min, target 60 min"),
+    "slow-by-a-second": Case([restore(5, takes=60.02)], "slow", "Took 60.1 min, target 60 min"),
     "on-target": Case(
         [restore(5, takes=60)], "proven", "Restored on 2026-06-26 in 60 min, target 60 min"
     ),

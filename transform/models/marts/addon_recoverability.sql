@@ -179,7 +179,8 @@ select
             || cast({{ utc_date('last_success_at') }} as {{ dbt.type_string() }})
             || ', more than {{ var("overdue_after_days") }} days ago'
         when 4 then
-            'Took ' || {{ minutes_text('judged_minutes') }}
+            -- A second too long is not to read 'Took 60 min, target 60 min'.
+            'Took ' || {{ minutes_text('greatest(judged_minutes, target_minutes + 0.1)') }}
             || ', target ' || {{ minutes_text('target_minutes') }}
         else
             'Restored on '
