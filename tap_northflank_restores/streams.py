@@ -23,7 +23,7 @@ from tap_northflank_restores.bookmark import (
     UnreadableBookmarkError,
     UnreadableTimeError,
 )
-from tap_northflank_restores.errors import APIError, ConfigurationError
+from tap_northflank_restores.errors import AccessError, APIError, ConfigurationError
 from tap_northflank_restores.instants import in_utc, instant
 from tap_northflank_restores.sdk import PagedStream
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from tap_northflank_restores.tap import TapNorthflankRestores
 
 SCHEMAS = SchemaDirectory(resources.files(schemas))
+
+# In the state of a sync that has not come to its end: the last addon that it was done with.
+INTERRUPTED_AFTER = "interrupted_after"
 
 # STATE goes out at most this often, in seconds, and then only if a good part of it is new …
 STATE_INTERVAL = 10.0
@@ -104,7 +107,9 @@ class NorthflankStream(PagedStream):
             record = {**constants, **{name: item.get(name) for name in fields}}
             for name in times:
                 text = record[name]
-                if isinstance(text, str) and text[-1:] != "Z":
+                if text == "":
+                    record[name] = None  # So no time; a loader would refuse it.
+                elif isinstance(text, str) and text[-1:] != "Z":
                     # What is no time is for the loader to refuse.
                     with suppress(ValueError, OverflowError):
                         record[name] = in_utc(text)
@@ -186,6 +191,7 @@ class RestoresStream(NorthflankStream):
         super().__init__(tap)
         self._partitions: dict[Addon, dict[str, Any]] = {}
         self._finished: list[tuple[Addon, Bookmark]] = []
+        self._reached: Addon | None = None
         self._changed = 0
         self._state_written = time.monotonic()
 
@@ -201,6 +207,17 @@ class RestoresStream(NorthflankStream):
     @property
     def _is_incremental(self) -> bool:
         return self.replication_method == REPLICATION_INCREMENTAL
+
+    @property
+    def interrupted_after(self) -> str | None:
+        """The addon after which the last sync ended early, as `projectId/addonId`."""
+        bookmark = self.tap_state.get("bookmarks", {}).get(self.name, {})
+        return bookmark.get(INTERRUPTED_AFTER) if self._is_incremental else None
+
+    @property
+    def begins_early(self) -> bool:
+        """Whether to read lists while the addons are being listed, which is in that order."""
+        return self.selected and not self.is_dropped and self.interrupted_after is None
 
     @override
     def get_pages(self) -> Iterator[list[Record]]:
@@ -223,7 +240,7 @@ class RestoresStream(NorthflankStream):
         self._partitions = {
             _addon(partition): partition for partition in self.stream_state.get("partitions", [])
         }
-        addons = account.to_read()
+        addons = self._those_not_reached_first(account.to_read())
         progress.addons = len(addons)
         for addon, pages in account.read(addons, self.name):
             try:
@@ -232,12 +249,24 @@ class RestoresStream(NorthflankStream):
                     yield page
             except VanishedError:
                 pass
+            except (APIError, AccessError, ConfigurationError):
+                self._reached = addon  # Or it would keep the next sync from all the others.
+                raise
+            self._reached = addon
             progress.done += 1
             self.keep_state_in_time()
+        self._reached = None
         if self._is_incremental:
             # Each addon that has restores has a bookmark of its own now.
-            self.stream_state.pop("replication_key", None)
-            self.stream_state.pop("replication_key_value", None)
+            for name in ("replication_key", "replication_key_value", INTERRUPTED_AFTER):
+                self.stream_state.pop(name, None)
+
+    def _those_not_reached_first(self, addons: list[Addon]) -> list[Addon]:
+        """Begin where the last sync ended, so that one short quota after the other reaches all."""
+        names = [str(addon) for addon in addons]
+        after = self.interrupted_after
+        begin = names.index(after) + 1 if after in names else 0
+        return addons[begin:] + addons[:begin]
 
     def _read_addon(self, addon: Addon, pages: Iterable[list[Item]]) -> Iterator[list[Record]]:
         before = self._bookmark(addon) if self._is_incremental else Bookmark()
@@ -304,6 +333,8 @@ class RestoresStream(NorthflankStream):
                 partition.update(state)
                 self._changed += 1
         self._finished.clear()
+        if self._reached and self._is_incremental:
+            self.stream_state[INTERRUPTED_AFTER] = str(self._reached)
 
     def keep_state_in_time(self) -> None:
         """Write a STATE message if one is due. Called between pages and while one is waited for."""

@@ -164,9 +164,7 @@ class TapNorthflankRestores(Tap):
                 isinstance(stream, streams.NorthflankStream) and stream.is_sample
                 for stream in self.streams.values()
             ),
-            early=self.restores.name
-            if self.restores.selected and not self.restores.is_dropped
-            else None,
+            early=self.restores.name if self.restores.begins_early else None,
             idle=self.idle,
         )
 

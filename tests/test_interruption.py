@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -425,6 +426,52 @@ def test_a_sync_that_fails_writes_its_state_and_the_next_goes_on_from_there(
     assert finished(first) == {f"a{addon}" for addon in range(20)}
     assert {record["addonId"] for record in second.records["restores"]}.isdisjoint(finished(first))
     assert len(delivered(first, second)) == ADDONS * RESTORES
+
+
+@each_concurrency
+def test_one_short_quota_after_the_other_reaches_all_addons(concurrency: int) -> None:
+    """Else each hour would read the first addons again, and never the last."""
+    world = World.fan_out(1, 10, 1)
+    runs: list[Run] = []
+    while len(delivered(*runs)) < 10:
+        assert len(runs) < (2 if concurrency == 1 else 6)
+        with serve(world, Behaviour(rate_limit=8, rate_window=3600)) as hour:
+            state = runs[-1].state if runs else None
+            runs.append(sync(hour, state=state, concurrency=concurrency, rate_limit_max_wait=0))
+        assert runs[-1].exit_code == ExitCode.QUOTA
+
+    with serve(world) as hour:
+        last = sync(hour, state=runs[-1].state)
+    assert last.exit_code == 0
+    assert last.records["restores"] == []
+    assert "interrupted_after" not in last.state["bookmarks"]["restores"]
+
+
+@each_concurrency
+@pytest.mark.parametrize("status", [400, 403, 500])
+def test_an_addon_that_cannot_be_read_keeps_no_other_from_being_read(
+    server: Server, concurrency: int, status: int
+) -> None:
+    server.faults = [Fault("/a20/restores$", "status", status=status)]
+    first = sync(server, concurrency=concurrency)
+    second = sync(server, state=first.state, concurrency=concurrency)
+
+    assert first.exit_code == second.exit_code != 0
+    assert first.error.split(" ", 2)[1].endswith("/a20/restores:")
+    addons = {record["addonId"] for record in delivered(first, second).values()}
+    assert addons == {f"a{addon}" for addon in range(ADDONS)} - {"a20"}
+
+
+def test_a_sync_goes_on_behind_an_addon_that_has_gone(server: Server) -> None:
+    first = sync(server)
+    state = deepcopy(first.state)
+    state["bookmarks"]["restores"]["interrupted_after"] = "p0/gone"
+    second = sync(server, state=state, concurrency=1)
+
+    assert second.exit_code == 0
+    assert second.state == first.state
+    asked = [request.path for request in server.requests if request.path.endswith("/restores")]
+    assert asked[-ADDONS] == "/v1/projects/p0/addons/a0/restores"
 
 
 def test_the_state_of_a_sync_that_fails_is_whole_json(server: Server) -> None:

@@ -76,8 +76,8 @@ class AccountSensor(_MeltanoTask, BaseSensorOperator):  # type: ignore[misc]
 
     "Quota exhausted" is no failure and costs no retry. The task frees its slot and comes back when
     the quota resets; what it had finished is in the state. It then has a whole window before it,
-    and if that is not enough either, it waits for the next in place, as each run begins its
-    listing anew and would not come further.
+    and if that is not enough either, it waits for the next in place, as each run lists and reads
+    the whole account.
     """
 
     streams: Iterable[str] = STREAMS
