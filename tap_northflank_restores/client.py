@@ -206,7 +206,8 @@ class Client:
         except _TransientError as error:
             msg = (
                 f"GET {path}: {error}, {MAX_TRIES} times. "
-                "Run the sync again later: what was finished is not read twice."
+                "Run the sync again later; if it lasts, check api_url. What was finished is not "
+                "sent twice."
             )
             raise APIError(msg) from error
         except StoppedError as error:

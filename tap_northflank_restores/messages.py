@@ -86,5 +86,5 @@ def failure(error: OSError) -> OutputError:
     """Return what ends the run when standard output failed with this error."""
     return OutputError(
         f"The messages could not be written ({error.strerror}): the loader ended or the disk "
-        "is full. See the loader's log; what it confirmed is not read again."
+        "is full. See the loader's log; what it confirmed is not sent again."
     )
