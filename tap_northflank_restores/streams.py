@@ -107,12 +107,10 @@ class NorthflankStream(PagedStream):
             record = {**constants, **{name: item.get(name) for name in fields}}
             for name in times:
                 text = record[name]
-                if text == "":
-                    record[name] = None  # So no time; a loader would refuse it.
-                elif isinstance(text, str) and text[-1:] != "Z":
-                    # What is no time is for the loader to refuse.
+                if isinstance(text, str) and text[-1:] != "Z":
+                    # What is no time is for the loader to refuse; no text is no time at all.
                     with suppress(ValueError, OverflowError):
-                        record[name] = in_utc(text)
+                        record[name] = in_utc(text) if text else None
             return record
 
         return shape
