@@ -111,6 +111,11 @@ class Account:
         if not self._named:
             yield from islice(self._addons, self._sample)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether `to_read` has all addons of the account, so that no others exist."""
+        return not self._named and not self._project_ids and self._sample is None
+
     def to_read(self) -> list[Addon]:
         """Return the addons to read, in the order of the listing."""
         if self._named:

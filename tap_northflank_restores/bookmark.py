@@ -1,41 +1,55 @@
-"""What was delivered of one addon's restores before, so what is new now. Pure: no I/O, no clock.
+"""What the state keeps of one addon's restores, and how it is written. Pure: no I/O, no clock.
 
-The API cannot filter, so every sync reads an addon's whole list. That makes two things possible
-together: to send only what is new or changed, and to prove that all the rest was delivered before.
-
-A `Bookmark` is what the state keeps for an addon:
+A `Bookmark` says what was delivered of an addon's restores, in some 130 bytes however many they
+are:
 
 - the greatest `completedAt` delivered (Singer's `replication_key_value`);
 - for the restores delivered with a `completedAt`: how many they are, and an order-free digest of
-  them, in eight parts, so that a difference sends an eighth of the history again and not all of it;
-- for the restores delivered without one: their ids, by status.
-
-A `Reading` takes the pages of one pass over the list. It sends a restore that has no `completedAt`
-and is not the one delivered, that was delivered without one and has one now, or that completed
-after the bookmark. It holds the others back; at the end, their count and digest must be the
-bookmark's. If they are not (a restore became visible late, was skipped by a list that shifted
-between two pages, ties with the bookmark, was deleted), what differs is sent again. The loader
-merges on the key, so nothing is lost and nothing is doubled. No clock is read and no look-back
-window guesses.
+  them, in eight parts that follow `completedAt`. A difference sends its part again and not the
+  whole history;
+- for the restores delivered without one: their ids, by status;
+- from when on restores were delivered (`start_date`), and a digest of what was left out before;
+- a fingerprint of what a delivered row looks like.
 """
 
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tap_northflank_restores.instants import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 REPLICATION_KEY = "completedAt"
-PROOF_VERSION = 1
+PROOF_VERSION = 2
 
-_PARTS = 8
-_MODULUS = 1 << 64
+PARTS = 8
+SHAPE_LENGTH = 4
+
+# Release 0.1.0 wrote version 1: its parts follow the fingerprint, and it has no start, no shape.
+_VERSION_1 = 1
+_MODULUS = {_VERSION_1: 1 << 64, PROOF_VERSION: 1 << 48}
+_SUM_LENGTH = 6
+_BOUND_LENGTH = 6
+_SINCE_LENGTH = 8
+_PACKED = SHAPE_LENGTH + (PARTS - 1) * _BOUND_LENGTH + PARTS * _SUM_LENGTH
+_PACKED_WITH_START = _PACKED + _SINCE_LENGTH + _SUM_LENGTH
+
+# The oldest part is small, as retention takes its restores away, one after the other. Each of the
+# others has 5 of 36, so that one late restore sends less than a seventh.
+_OLDEST, _OTHERS, _ALL = 1, 5, 36
+
+_LAST_KEY = (1 << 8 * _BOUND_LENGTH) - 1
+_TIE_BITS = 4
+_TIES = (1 << _TIE_BITS) - 1
+_MARK_BITS = 63
+_MARK = (1 << _MARK_BITS) - 1
 _TAG_LENGTH = 4
 _TAGS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
@@ -44,10 +58,6 @@ Restore = dict[str, Any]
 
 class UnreadableBookmarkError(ValueError):
     """A partition of the state that is neither a Singer bookmark nor this tap's own."""
-
-
-class UnreadableTimeError(ValueError):
-    """A restore whose `completedAt` is not a date and time."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +69,23 @@ class Bookmark:
         completed: How many restores with a `completedAt` were delivered; None when the state does
             not say, as in a plain Singer bookmark, which is then trusted.
         digest: The sums of their fingerprints, in eight parts.
+        bounds: The least time of the second to the eighth part, as `history_entry` has it above the
+            fingerprint; None for the parts of version 1, which follow the fingerprint.
         pending: What was delivered without `completedAt`: `{id: (status, tag)}`.
+        since: Restores completed before this instant (microseconds since 1970) were left out;
+            None if none were.
+        left_out: The sum of the fingerprints of these.
+        shape: What a delivered row looks like, in four bytes; None when the state does not say.
     """
 
     value: str | None = None
     completed: int | None = 0
-    digest: tuple[int, ...] = (0,) * _PARTS
+    digest: Sequence[int] = (0,) * PARTS
+    bounds: Sequence[int] | None = (_LAST_KEY,) * (PARTS - 1)
     pending: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    since: int | None = None
+    left_out: int = 0
+    shape: bytes | None = None
 
     @classmethod
     def from_state(cls, partition: Mapping[str, Any]) -> Bookmark:
@@ -73,7 +93,7 @@ class Bookmark:
 
         Args:
             partition: `{"replication_key": "completedAt", "replication_key_value": "2026-…Z",
-                "proof": {…}}`; each may be missing.
+                "proof": {…}}`; each may be missing or null.
 
         Raises:
             UnreadableBookmarkError: It cannot be understood; the text says what is wrong.
@@ -89,199 +109,142 @@ class Bookmark:
                 raise UnreadableBookmarkError(reason)
         if (proof := partition.get("proof")) is None:
             return cls(value, completed=0 if value is None else None)
-        if not isinstance(proof, dict) or proof.get("version") != PROOF_VERSION:
+        if not isinstance(proof, dict) or proof.get("version") not in (_VERSION_1, PROOF_VERSION):
             reason = f"its proof is not of version {PROOF_VERSION}, the one this release writes"
             raise UnreadableBookmarkError(reason)
         try:
-            return cls(
-                value,
-                _count(proof["completed"]),
-                _unpack_digest(proof["digest"]),
-                dict(_unpack_pending(proof["pending"])),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            completed = _count(proof["completed"])
+            if proof["version"] == _VERSION_1:
+                digest = _unpack_sums(_unpack(proof["digest"], 8 * PARTS), 8)
+                pending = dict(_unpack_pending(proof["pending"].items()))
+                return cls(value, completed, digest, None, pending)
+            packed = _unpack(proof["digest"], _PACKED, _PACKED_WITH_START)
+            by_status = ((entries[0], entries[1:]) for entries in proof["pending"])
+            pending = dict(_unpack_pending(by_status))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             reason = f"its proof is damaged ({type(error).__name__}: {error})"
             raise UnreadableBookmarkError(reason) from error
+        shape, packed = packed[:SHAPE_LENGTH], packed[SHAPE_LENGTH:]
+        at = (PARTS - 1) * _BOUND_LENGTH
+        bounds, packed = _unpack_sums(packed[:at], _BOUND_LENGTH), packed[at:]
+        at = PARTS * _SUM_LENGTH
+        digest, packed = _unpack_sums(packed[:at], _SUM_LENGTH), packed[at:]
+        since, left_out = None, 0
+        if packed:
+            since = int.from_bytes(packed[:_SINCE_LENGTH], "big", signed=True)
+            left_out = int.from_bytes(packed[_SINCE_LENGTH:], "big")
+        known = shape if any(shape) else None
+        return cls(value, completed, digest, bounds, pending, since, left_out, known)
 
     def to_state(self) -> dict[str, Any]:
-        """Write what `from_state` reads; at most 190 bytes and 31 for each pending restore."""
+        """Write what `from_state` reads, with every key, as a merge keeps what is left out.
+
+        At most 300 bytes and 31 for each pending restore.
+        """
         pending: dict[str, list[str]] = {}
         for id_, (status, tag) in self.pending.items():
             pending.setdefault(status, []).append(id_ + tag)
-        state: dict[str, Any] = {}
-        if self.value is not None:
-            state = {"replication_key": REPLICATION_KEY, "replication_key_value": self.value}
-        packed = b"".join(part.to_bytes(8, "big") for part in self.digest)
-        state["proof"] = {
-            "version": PROOF_VERSION,
-            "completed": self.completed,
-            "digest": urlsafe_b64encode(packed).decode().rstrip("="),
-            "pending": pending,
+        packed = self.shape or bytes(SHAPE_LENGTH)
+        packed += b"".join(bound.to_bytes(_BOUND_LENGTH, "big") for bound in self.bounds or ())
+        packed += b"".join(part.to_bytes(_SUM_LENGTH, "big") for part in self.digest)
+        if self.since is not None:
+            packed += self.since.to_bytes(_SINCE_LENGTH, "big", signed=True)
+            packed += self.left_out.to_bytes(_SUM_LENGTH, "big")
+        return {
+            "replication_key": REPLICATION_KEY,
+            "replication_key_value": self.value,
+            "proof": {
+                "version": PROOF_VERSION,
+                "completed": self.completed,
+                "digest": urlsafe_b64encode(packed).decode().rstrip("="),
+                "pending": [[status, *ids] for status, ids in pending.items()],
+            },
         }
-        return state
-
-
-class Reading:
-    """One pass over an addon's list, compared with what was delivered before.
-
-    Feed it each page with `take`, in the order read, and send what it returns; then call `finish`,
-    and send that too. `delivered` is then the addon's new bookmark.
-    """
-
-    def __init__(
-        self,
-        before: Bookmark,
-        *,
-        start: int | None = None,
-        everything: bool = False,
-        hold: int = 10_000,
-    ) -> None:
-        """Start a pass.
-
-        Args:
-            before: What was delivered before.
-            start: Leave out restores completed before this instant (microseconds since 1970).
-            everything: Hold nothing back.
-            hold: How many restores held back are kept in memory, to send them again without
-                reading the list again.
-        """
-        self._before = before
-        self._latest = None if before.value is None else instant(before.value)
-        self._latest_text = before.value
-        # A plain bookmark proves nothing, so what ties with it is sent rather than held back.
-        self._after = self._latest
-        if self._after is not None and before.completed is None:
-            self._after -= 1
-        self._start = start
-        self._everything = everything
-        self._hold = hold
-        # Fingerprints by id, to count an item once that a shifting list shows twice;
-        # inverted (so negative) for what was sent in this pass.
-        self._seen: dict[str, int] = {}
-        self._held: dict[str, Restore] | None = {}
-        self._held_count = 0
-        self._held_digest = [0] * _PARTS
-        self._count = 0
-        self._digest = [0] * _PARTS
-        self._pending: dict[str, tuple[str, str]] = {}
-
-    def take(self, page: Iterable[Restore]) -> list[Restore]:
-        """Return the restores of a page that are to be sent now, in the page's order.
-
-        Args:
-            page: Restores as the API gives them; each has a string `id`.
-
-        Raises:
-            UnreadableTimeError: A `completedAt` is not a date and time.
-        """
-        return [restore for restore in page if self._is_new(restore)]
-
-    def _is_new(self, restore: Restore) -> bool:
-        id_ = restore["id"]
-        completed_at = restore.get("completedAt") or None
-        try:
-            completed = None if completed_at is None else instant(completed_at)
-        except (TypeError, ValueError) as error:
-            reason = f"restore {id_} has the completedAt {completed_at!r}, which is not a time"
-            raise UnreadableTimeError(reason) from error
-        mark = _fingerprint(restore, completed)
-        sent_before = False
-        if (seen := self._seen.get(id_)) is not None:
-            if mark in (seen, ~seen):
-                return False
-            self._forget(id_, seen)
-            sent_before = seen < 0
-        # The warehouse has a version of it that is no longer true: the new one must follow.
-        outdated = sent_before or id_ in self._before.pending
-        if completed is None:
-            entry = (str(restore.get("status")), _tag(mark))
-            self._pending[id_] = entry
-            new = self._everything or sent_before or self._before.pending.get(id_) != entry
-            self._seen[id_] = ~mark if new else mark
-            return new
-        if self._start is not None and completed < self._start:
-            return outdated
-        if self._latest is None or completed > self._latest:
-            self._latest, self._latest_text = completed, completed_at
-        self._count += 1
-        self._digest[mark % _PARTS] += mark
-        if self._everything or outdated or self._after is None or completed > self._after:
-            self._seen[id_] = ~mark
-            return True
-        self._seen[id_] = mark
-        self._hold_back(restore, mark)
-        return False
-
-    def _hold_back(self, restore: Restore, mark: int) -> None:
-        self._held_count += 1
-        self._held_digest[mark % _PARTS] += mark
-        if self._held is not None:
-            self._held[restore["id"]] = restore
-            if len(self._held) > self._hold:
-                self._held = None
-
-    def _forget(self, id_: str, seen: int) -> None:
-        """Take an item's earlier version in this pass out of the sums."""
-        del self._seen[id_]
-        if self._pending.pop(id_, None) is not None:
-            return
-        mark = ~seen if seen < 0 else seen
-        self._count -= 1
-        self._digest[mark % _PARTS] -= mark
-        if seen >= 0:
-            self._held_count -= 1
-            self._held_digest[mark % _PARTS] -= mark
-            if self._held is not None:
-                del self._held[id_]
 
     @property
-    def held_back(self) -> int:
-        """How many restores with a `completedAt` were held back as delivered before."""
-        return self._held_count
+    def is_empty(self) -> bool:
+        """Whether nothing was delivered."""
+        return self.value is None and not self.pending
 
     @property
-    def proven(self) -> bool:
-        """Whether what was held back is exactly what was delivered before."""
-        return not self._differing_parts()
+    def says_since(self) -> bool:
+        """Whether it says from when on restores were delivered: version 2 does."""
+        return self.bounds is not None and self.completed is not None and not self.is_empty
 
-    @property
-    def must_read_again(self) -> bool:
-        """Whether what differs is too much to have been kept: read the list again, for all."""
-        return self._held is None and not self.proven
-
-    def finish(self) -> Iterator[Restore]:
-        """Yield what was held back and cannot be proven to have been delivered."""
-        if self._held and (parts := self._differing_parts()):
-            for id_, restore in self._held.items():
-                if self._seen[id_] % _PARTS in parts:
-                    yield restore
-
-    @property
-    def delivered(self) -> Bookmark:
-        """The new bookmark, once all that `take` and `finish` gave is out."""
-        return Bookmark(
-            self._latest_text,
-            self._count,
-            tuple(part % _MODULUS for part in self._digest),
-            self._pending,
+    def part(self, entry: int) -> int:
+        """Return the part of the digest that a restore belongs to, by its `history_entry`."""
+        return (
+            entry % PARTS if self.bounds is None else bisect_right(self.bounds, entry >> _MARK_BITS)
         )
 
-    def _differing_parts(self) -> set[int]:
-        before = self._before
-        if before.completed is None:
-            return set()
-        parts = {
-            part
-            for part in range(_PARTS)
-            if self._held_digest[part] % _MODULUS != before.digest[part]
-        }
-        if not parts and self._held_count != before.completed:
-            return set(range(_PARTS))
-        return parts
+    def differing_parts(self, entries: Sequence[int]) -> set[int]:
+        """Return the parts whose restores are not those that were delivered.
+
+        Args:
+            entries: The `history_entry` of each restore held back, sorted.
+        """
+        if self.bounds is None:
+            sums = [0] * PARTS
+            for entry in entries:
+                sums[entry % PARTS] += entry & _MARK
+            modulus = _MODULUS[_VERSION_1]
+        else:
+            sums = _sums(entries, self.bounds)
+            modulus = _MODULUS[PROOF_VERSION]
+        return {part for part in range(PARTS) if (sums[part] - self.digest[part]) % modulus}
 
 
-def _fingerprint(restore: Restore, completed: int | None) -> int:
-    """Return 63 bits over all that the warehouse holds of a restore, its times as instants."""
+def divide(entries: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Divide a history into parts.
+
+    Args:
+        entries: The `history_entry` of all its restores, sorted.
+
+    Returns:
+        The `bounds` and the `digest` of a bookmark.
+    """
+    bounds = tuple(
+        entries[len(entries) * (_OLDEST + _OTHERS * part) // _ALL] >> _MARK_BITS
+        if entries
+        else _LAST_KEY
+        for part in range(PARTS - 1)
+    )
+    return bounds, tuple(map(total, _sums(entries, bounds)))
+
+
+def _sums(entries: Sequence[int], bounds: Sequence[int]) -> list[int]:
+    cuts = [0, *(bisect_left(entries, bound << _MARK_BITS) for bound in bounds), len(entries)]
+    # The keys above the fingerprints are multiples of the modulus, so they add nothing.
+    return [sum(entries[begin:end]) for begin, end in pairwise(cuts)]
+
+
+def history_entry(completed: int, mark: int) -> int:
+    """Return what orders a restore in its history: milliseconds, what tells ties apart, and mark.
+
+    Args:
+        completed: The instant of `completedAt`. Before 1970 and after 2527 all count as tied.
+        mark: The restore's fingerprint.
+    """
+    key = (completed // 1000 << _TIE_BITS) | (mark & _TIES)
+    if key < 0:
+        key = mark & _TIES
+    elif key > _LAST_KEY:
+        key = _LAST_KEY - _TIES + (mark & _TIES)
+    return key << _MARK_BITS | mark
+
+
+def total(marks: int) -> int:
+    """Return a sum of fingerprints as it is kept."""
+    return marks % _MODULUS[PROOF_VERSION]
+
+
+def fingerprint(restore: Restore, completed: int | str | None) -> int:
+    """Return 63 bits over all that the warehouse holds of a restore, its times as instants.
+
+    Args:
+        restore: A restore as the API gives it.
+        completed: The instant of its `completedAt`, or its text if it is no time.
+    """
     started = restore.get("restoreTimestamp")
     try:
         started = instant(started) if started else None
@@ -294,7 +257,7 @@ def _fingerprint(restore: Restore, completed: int | None) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
-def _tag(mark: int) -> str:
+def tag(mark: int) -> str:
     """Return 24 bits of a fingerprint as four letters; the status beside it is kept whole."""
     return "".join(_TAGS[mark >> (6 * place) & 63] for place in range(_TAG_LENGTH))
 
@@ -314,17 +277,23 @@ def _count(value: object) -> int:
     return value
 
 
-def _unpack_digest(text: str) -> tuple[int, ...]:
+def _unpack(text: str, *lengths: int) -> bytes:
     packed = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if len(packed) != 8 * _PARTS:
-        reason = f"digest has {len(packed)} bytes, not {8 * _PARTS}"
+    if len(packed) not in lengths:
+        reason = f"digest has {len(packed)} bytes, not {' or '.join(map(str, lengths))}"
         raise ValueError(reason)
-    return tuple(int.from_bytes(packed[at : at + 8], "big") for at in range(0, len(packed), 8))
+    return packed
 
 
-def _unpack_pending(by_status: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
-    for status, entries in by_status.items():
-        if not isinstance(entries, list):
+def _unpack_sums(packed: bytes, length: int) -> tuple[int, ...]:
+    return tuple(
+        int.from_bytes(packed[at : at + length], "big") for at in range(0, len(packed), length)
+    )
+
+
+def _unpack_pending(by_status: Any) -> Iterator[tuple[str, tuple[str, str]]]:  # noqa: ANN401 - as JSON has it
+    for status, entries in by_status:
+        if not isinstance(entries, list) or not isinstance(status, str):
             reason = f"pending {status!r} is not a list"
             raise TypeError(reason)
         for entry in entries:

@@ -40,6 +40,10 @@ class PagedStream(Stream):
     goes out in one write; stream maps, flattening, BATCH mode and `--test` take the SDK's way.
     """
 
+    # What ended the reading while a batch was being filled: the records so far go out first, in a
+    # last batch. None where no batches are written.
+    _postponed: list[TapError] | None = None
+
     def get_pages(self) -> Iterator[list[Record]]:
         """Yield pages of records, ready to be written."""
         raise NotImplementedError
@@ -78,8 +82,13 @@ class PagedStream(Stream):
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        for page in self.get_pages():
-            yield from page
+        try:
+            for page in self.get_pages():
+                yield from page
+        except TapError as error:
+            if self._postponed is None:
+                raise
+            self._postponed.append(error)
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
@@ -134,6 +143,7 @@ class PagedStream(Stream):
     def get_batches(
         self, batch_config: BatchConfig, context: Context | None = None
     ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
+        self._postponed = []
         try:
             yield from super().get_batches(batch_config, context)
         except OSError as error:
@@ -144,6 +154,11 @@ class PagedStream(Stream):
         except (ImportError, ValueError) as error:
             self.give_up()
             raise ConfigurationError(f"Setting batch_config cannot be used: {error}.") from error
+        if self._postponed:
+            self.keep_state()
+            self.write_state()
+            self.give_up()
+            raise self._postponed[0]
 
     @override
     def _increment_stream_state(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import suppress
 from importlib import resources
 from itertools import groupby
@@ -16,16 +15,13 @@ from typing_extensions import override
 
 from tap_northflank_restores import schemas
 from tap_northflank_restores.account import Addon, VanishedError
-from tap_northflank_restores.bookmark import (
-    REPLICATION_KEY,
-    Bookmark,
-    Reading,
-    UnreadableBookmarkError,
-    UnreadableTimeError,
-)
+from tap_northflank_restores.bookmark import REPLICATION_KEY
 from tap_northflank_restores.errors import AccessError, APIError, ConfigurationError
 from tap_northflank_restores.instants import in_utc, instant
+from tap_northflank_restores.reading import Changes
 from tap_northflank_restores.sdk import PagedStream
+from tap_northflank_restores.shape import shape_of
+from tap_northflank_restores.state import STREAM, RestoresState, interrupted_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,14 +34,6 @@ if TYPE_CHECKING:
 
 SCHEMAS = SchemaDirectory(resources.files(schemas))
 
-# In the state of a sync that has not come to its end: the last addon that it was done with.
-INTERRUPTED_AFTER = "interrupted_after"
-
-# STATE goes out at most this often, in seconds, and then only if a good part of it is new …
-STATE_INTERVAL = 10.0
-STATE_PART = 10
-# … or if it is this old, so that its volume stays a small multiple of the final state.
-STATE_AGE = 300.0
 RECORDS_A_WRITE = 1000
 
 
@@ -178,20 +166,16 @@ class BackupSchedulesStream(AddonListStream):
 
 
 class RestoresStream(NorthflankStream):
-    """The restores of each addon: exactly what is new or changed, see `bookmark.py`."""
+    """The restores of each addon: exactly what is new or changed, see `reading.py`."""
 
-    name = "restores"
+    name = STREAM
     primary_keys: ClassVar = ["projectId", "addonId", "id"]
     replication_key = REPLICATION_KEY
 
     def __init__(self, tap: TapNorthflankRestores) -> None:
-        """Start with nothing to keep."""
+        """Start with nothing read."""
         super().__init__(tap)
-        self._partitions: dict[Addon, dict[str, Any]] = {}
-        self._finished: list[tuple[Addon, Bookmark]] = []
-        self._reached: Addon | None = None
-        self._changed = 0
-        self._state_written = time.monotonic()
+        self._state: RestoresState | None = None
 
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
@@ -203,24 +187,15 @@ class RestoresStream(NorthflankStream):
             )
 
     @property
-    def _is_incremental(self) -> bool:
-        return self.replication_method == REPLICATION_INCREMENTAL
-
-    @property
-    def interrupted_after(self) -> str | None:
-        """The addon after which the last sync ended early, as `projectId/addonId`."""
-        bookmark = self.tap_state.get("bookmarks", {}).get(self.name, {})
-        return bookmark.get(INTERRUPTED_AFTER) if self._is_incremental else None
-
-    @property
     def begins_early(self) -> bool:
         """Whether to read lists while the addons are being listed, which is in that order."""
-        return self.selected and not self.is_dropped and self.interrupted_after is None
+        return self.selected and not self.is_dropped and not interrupted_after(self.stream_state)
 
     @override
     def get_pages(self) -> Iterator[list[Record]]:
+        self._state = RestoresState(self.stream_state)
         try:
-            yield from self._read_addons()
+            yield from self._read_addons(self._state)
         except GeneratorExit:
             raise  # Nobody takes the output any more.
         except BaseException:
@@ -233,120 +208,95 @@ class RestoresStream(NorthflankStream):
             self.keep_state()
             self.write_state()
 
-    def _read_addons(self) -> Iterator[list[Record]]:
+    def _read_addons(self, state: RestoresState) -> Iterator[list[Record]]:
         account, progress = self.tap.account, self.tap.progress
-        self._partitions = {
-            _addon(partition): partition for partition in self.stream_state.get("partitions", [])
-        }
-        addons = self._those_not_reached_first(account.to_read())
+        addons = account.to_read()
         progress.addons = len(addons)
-        for addon, pages in account.read(addons, self.name):
+        if addons and account.is_whole:
+            state.forget_all_but(addons)
+        changes_of = self._changes_of(state)
+        for addon, pages in account.read(state.in_turn(addons), self.name):
+            changes = changes_of(addon, pages)
+            shape = self.shaper(projectId=addon.project_id, addonId=addon.id)
             try:
-                for page in self._read_addon(addon, pages):
-                    progress.sent += len(page)
-                    yield page
+                for restores in changes:
+                    progress.sent += len(restores)
+                    for some in _chunks(restores):
+                        yield [shape(restore) for restore in some]
             except VanishedError:
-                pass
+                state.read(addon)
             except (APIError, AccessError, ConfigurationError):
-                self._reached = addon  # Or it would keep the next sync from all the others.
+                # The failed addon counts as reached, so that the next sync starts behind it and
+                # reads the other addons first.
+                state.read(addon)
                 raise
-            self._reached = addon
+            else:
+                state.read(addon, changes.delivered)
             progress.done += 1
             self.keep_state_in_time()
-        self._reached = None
-        if self._is_incremental:
-            # Each addon that has restores has a bookmark of its own now.
-            for name in ("replication_key", "replication_key_value", INTERRUPTED_AFTER):
-                self.stream_state.pop(name, None)
+        state.complete()
 
-    def _those_not_reached_first(self, addons: list[Addon]) -> list[Addon]:
-        """Begin where the last sync ended, so that one short quota after the other reaches all."""
-        names = [str(addon) for addon in addons]
-        after = self.interrupted_after
-        begin = names.index(after) + 1 if after in names else 0
-        return addons[begin:] + addons[:begin]
-
-    def _read_addon(self, addon: Addon, pages: Iterable[list[Item]]) -> Iterator[list[Record]]:
-        before = self._bookmark(addon) if self._is_incremental else Bookmark()
+    def _changes_of(self, state: RestoresState) -> Callable[[Addon, Iterator[list[Item]]], Changes]:
+        """Return what gives the changes of an addon, from its first pages on."""
         start_date = self.config.get("start_date")
         start = instant(start_date) if start_date else None
-        shape = self.shaper(projectId=addon.project_id, addonId=addon.id)
+        shape = shape_of(self, others=self.tap.streams.keys() - {self.name})
+        full_table = self.replication_method != REPLICATION_INCREMENTAL
+        told = False
 
-        reading = Reading(before, start=start, everything=not self._is_incremental)
-        yield from self._take(reading, addon, pages, shape)
-        if not reading.proven:
-            self.logger.info(
-                "%s: %d restores held back as delivered before, where the state knows %s; sending "
-                "again what differs.",
-                addon,
-                reading.held_back,
-                before.completed,
+        def changes(addon: Addon, pages: Iterator[list[Item]]) -> Changes:
+            nonlocal told
+            before = state.bookmark(addon)
+            reshaped = before.shape not in {None, shape}
+            if reshaped and not told and not full_table:
+                told = True
+                self.logger.info(
+                    "What a record of %s looks like has changed since it was sent: sending all "
+                    "again, once.",
+                    self.name,
+                )
+            return Changes(
+                before,
+                self._passes(addon, pages),
+                start=start,
+                shape=shape,
+                everything=full_table or reshaped,
+                on_difference=lambda held_back: self.logger.info(
+                    "%s: %d restores held back as delivered before, where the state knows %s; "
+                    "sending again what differs.",
+                    addon,
+                    held_back,
+                    before.completed,
+                ),
             )
-            if reading.must_read_again:
-                reading = Reading(before, start=start, everything=True)
-                again = self.tap.account.read_again(addon, self.name)
-                yield from self._take(reading, addon, again, shape)
-            else:
-                yield from _chunks(shape(restore) for restore in reading.finish())
-        if self._is_incremental:
-            self._finished.append((addon, reading.delivered))
 
-    def _take(
-        self,
-        reading: Reading,
-        addon: Addon,
-        pages: Iterable[list[Item]],
-        shape: Callable[[Item], Record],
-    ) -> Iterator[list[Record]]:
-        for page in pages:
-            self.tap.progress.read += len(page)
-            try:
-                new = reading.take(page)
-            except UnreadableTimeError as error:
-                msg = f"{addon}: {error}. It cannot be placed; report it to Northflank."
-                raise APIError(msg) from error
-            if new:
-                yield [shape(restore) for restore in new]
+        return changes
 
-    def _bookmark(self, addon: Addon) -> Bookmark:
-        if (partition := self._partitions.get(addon)) is not None:
-            return Bookmark.from_state(partition)
-        # A bookmark for the stream as a whole, as other tools write it, serves until each addon
-        # has its own.
-        return Bookmark.from_state(self.stream_state)
+    def _passes(
+        self, addon: Addon, pages: Iterator[list[Item]]
+    ) -> Callable[[], Iterator[list[Item]]]:
+        """Return what gives the pages of an addon: the first time those that are being read."""
+        first = [pages]
+
+        def read() -> Iterator[list[Item]]:
+            for page in first.pop() if first else self.tap.account.read_again(addon, self.name):
+                self.tap.progress.read += len(page)
+                yield page
+
+        return read
 
     @override
     def keep_state(self) -> None:
-        for addon, bookmark in self._finished:
-            partition = self._partitions.get(addon)
-            if partition is None:
-                if not bookmark.completed and not bookmark.pending:
-                    continue  # Nothing was delivered, and without state nothing is held back.
-                partition = {"context": {"projectId": addon.project_id, "addonId": addon.id}}
-                self.stream_state.setdefault("partitions", []).append(partition)
-                self._partitions[addon] = partition
-            state = {"context": partition["context"], **bookmark.to_state()}
-            if state != partition:
-                partition.clear()
-                partition.update(state)
-                self._changed += 1
-        self._finished.clear()
-        if self._reached and self._is_incremental:
-            self.stream_state[INTERRUPTED_AFTER] = str(self._reached)
+        if self._state is not None:
+            self._state.keep()
 
     def keep_state_in_time(self) -> None:
         """Write a STATE message if one is due. Called between pages and while one is waited for."""
-        if self.writes_batches:
+        if self._state is None or self.writes_batches:
             return  # `keep_state` follows each batch instead.
-        self.keep_state()
-        age = time.monotonic() - self._state_written
-        if self._changed and (
-            age >= STATE_AGE
-            or (age >= STATE_INTERVAL and self._changed * STATE_PART >= len(self._partitions))
-        ):
+        self._state.keep()
+        if self._state.is_due():
             self.write_state()
-            self._changed = 0
-            self._state_written = time.monotonic()
 
     @override
     def log_sync_costs(self) -> None:
@@ -361,83 +311,6 @@ STREAMS: tuple[type[NorthflankStream], ...] = (
     ProjectsStream,
     RestoresStream,
 )
-
-
-def check_state(state: dict[str, Any]) -> None:
-    """Check the bookmarks: those of the restores stream in full, the others for their shape.
-
-    Args:
-        state: The tap's state: `{"bookmarks": {stream: {…}}}`.
-
-    Raises:
-        ConfigurationError: One cannot be read; the text says which, and what to do.
-    """
-    if state and "bookmarks" not in state:
-        raise ConfigurationError(
-            'The state is not a Singer state: it takes {"bookmarks": {…}}. Give the state that the '
-            "last run wrote, or none to send everything again."
-        )
-    bookmarks = state.get("bookmarks", {})
-    if not isinstance(bookmarks, dict) or not all(
-        isinstance(bookmark, dict) for bookmark in bookmarks.values()
-    ):
-        raise ConfigurationError(
-            "The state's bookmarks are not an object of objects by stream. Give the state that "
-            "the last run wrote, or none to send everything again."
-        )
-    bookmark = bookmarks.get(RestoresStream.name, {})
-    _check_bookmark(bookmark, "the stream")
-    partitions = bookmark.get("partitions", [])
-    if not isinstance(partitions, list):
-        raise ConfigurationError(_unreadable("its partitions", "they are not a list"))
-    seen = set()
-    for partition in partitions:
-        try:
-            addon = _addon(partition)
-        except (KeyError, TypeError) as error:
-            reason = "its context has no projectId and addonId"
-            raise ConfigurationError(_unreadable(f"the partition {partition}", reason)) from error
-        if addon in seen:
-            raise ConfigurationError(_unreadable(f"the partition {addon}", "it is there twice"))
-        seen.add(addon)
-        _check_bookmark(partition, f"the partition {addon}")
-    for stream, bookmark in bookmarks.items():
-        if not _has_singers_shape(bookmark):
-            raise ConfigurationError(
-                f"The state of {stream} cannot be read: its partitions or its progress_markers are "
-                "not as Singer has them. Mend or remove it: nothing is lost."
-            )
-
-
-def _has_singers_shape(bookmark: dict[str, Any]) -> bool:
-    """Tell whether the SDK can walk through a stream's bookmark."""
-    partitions = bookmark.get("partitions", [])
-    return isinstance(partitions, list) and all(
-        isinstance(each, dict) and isinstance(each.get("progress_markers", {}), dict)
-        for each in (bookmark, *partitions)
-    )
-
-
-def _check_bookmark(bookmark: dict[str, Any], whose: str) -> None:
-    try:
-        Bookmark.from_state(bookmark)
-    except UnreadableBookmarkError as error:
-        raise ConfigurationError(_unreadable(whose, str(error))) from error
-
-
-def _unreadable(what: str, reason: str) -> str:
-    return (
-        f"The state of restores cannot be read: {what} is at fault: {reason}. Mend or remove it: "
-        "what it stood for is sent again, nothing is lost."
-    )
-
-
-def _addon(partition: dict[str, Any]) -> Addon:
-    context = partition["context"]
-    ids = context["projectId"], context["addonId"]
-    if not all(isinstance(id_, str) for id_ in ids):
-        raise TypeError(ids)
-    return Addon(*ids)
 
 
 def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:

@@ -33,6 +33,7 @@ from tap_northflank_restores.errors import (
 from tap_northflank_restores.messages import MessageWriter
 from tap_northflank_restores.progress import Progress
 from tap_northflank_restores.quota import Quota
+from tap_northflank_restores.state import check_state
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -127,7 +128,7 @@ class TapNorthflankRestores(Tap):
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
-        streams.check_state(state)
+        check_state(state)
         super().load_state(state)
 
     @cached_property

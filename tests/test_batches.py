@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +13,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from simulator import Fault, World
+from simulator import Behaviour, Fault, World, serve
 from tests.support import (
     ALL,
+    SECONDS,
     Record,
+    Run,
     command_line,
     company,
     ended,
@@ -27,7 +31,7 @@ from tests.support import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from simulator import Server
 
@@ -110,6 +114,56 @@ def test_batches_that_fail_half_way_lose_nothing(server: Server, tmp_path: Path)
         for record in records_of(message)
     }
     assert len(written) == 30
+
+
+def failing(server: Server, **settings: Any) -> Run:
+    server.faults = [Fault("/a7/restores$", "status", status=400)]
+    return sync(server, **settings)
+
+
+def short_of_quota(server: Server, **settings: Any) -> Run:
+    with serve(server.world, Behaviour(rate_limit=9)) as hour:
+        return sync(hour, **settings, rate_limit_max_wait=0)
+
+
+def terminated(server: Server, **settings: Any) -> Run:
+    server.faults = [Fault("/a7/restores$", "slow", seconds=2)]
+    with command_line(server, **settings) as words, process(words) as running:
+        until = time.monotonic() + SECONDS
+        while not any("/a7/" in request.path for request in server.requests):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        running.send_signal(signal.SIGTERM)
+        return ended(running)
+
+
+@pytest.mark.parametrize(
+    ("end", "exit_code"), [(failing, 5), (short_of_quota, 4), (terminated, 130)]
+)
+def test_a_sync_in_batches_that_ends_early_keeps_what_is_out(
+    server: Server, tmp_path: Path, end: Callable[..., Run], exit_code: int
+) -> None:
+    """A batch takes more records than there are, so none is full when the sync ends."""
+    server.world = World.fan_out(1, 10, 3)
+    settings: dict[str, Any] = {**batches(tmp_path, 10_000), "concurrency": 1}
+
+    first = end(server, **settings)
+    server.faults = []
+    second = sync(server, state=first.state, **settings)
+
+    assert first.exit_code == exit_code
+    assert len(partitions(first.state)) >= 5
+    written = [
+        {
+            (record["addonId"], record["id"])
+            for message in run.messages
+            if message["type"] == "BATCH" and message["stream"] == "restores"
+            for record in records_of(message)
+        }
+        for run in (first, second)
+    ]
+    assert len(written[0] | written[1]) == 30
+    assert len(written[0] & written[1]) <= 3  # those of the addon at which it ended
 
 
 @pytest.mark.parametrize(

@@ -35,16 +35,12 @@ def test_a_second_sync_of_an_unchanged_account_sends_no_restores(server: Server)
 
 
 @pytest.mark.parametrize("key", [{"replication_key": "completedAt"}, {"replication_key": None}])
-def test_a_forced_full_table_sends_everything_each_time_and_leaves_the_bookmarks(
+def test_a_forced_full_table_sends_everything_each_time_and_keeps_the_state(
     server: Server, key: dict[str, Any]
 ) -> None:
     server.world = company()
     first = sync(server)
-    catalog = selecting("restores", forced_replication_method="FULL_TABLE", **key)
-    for entry in catalog["streams"]:
-        if entry["stream"] == "restores":
-            entry["replication_method"] = "FULL_TABLE"
-            entry["replication_key"] = key["replication_key"]
+    catalog = full_table(**key)
 
     server.world.add_restore("shop", "orders", "new")
     full = sync(server, catalog=catalog, state=first.state)
@@ -52,9 +48,33 @@ def test_a_forced_full_table_sends_everything_each_time_and_leaves_the_bookmarks
 
     assert len(full.records["restores"]) == server.world.restore_count()
     assert set(keyed(full.records["restores"])) == set(keyed(server.served_restores()))
-    assert partitions(full.state) == partitions(first.state)
-    assert [record["id"] for record in after.records["restores"]] == ["new"]
     assert not any("held back" in line for line in lines(full))
+    assert after.records["restores"] == []
+    assert partitions(after.state) == partitions(full.state)
+
+
+def full_table(**key: Any) -> dict[str, Any]:
+    """A catalog that sends all restores each time."""
+    catalog = selecting("restores", forced_replication_method="FULL_TABLE", **key)
+    for entry in catalog["streams"]:
+        if entry["stream"] == "restores":
+            entry["replication_method"] = "FULL_TABLE"
+            entry["replication_key"] = key.get("replication_key")
+    return catalog
+
+
+def test_a_full_table_sync_in_between_leaves_no_stale_row(server: Server) -> None:
+    server.world = small_world(a=3)
+    first = sync(server)
+    (changed,) = [each for each in server.world.restores("p", "a") if each["id"] == "a-1"]
+
+    changed["status"] = "failed"
+    between = sync(server, catalog=full_table(), state=first.state)
+    changed["status"] = "completed"
+    last = sync(server, state=between.state)
+
+    assert keyed(between.records["restores"])["p", "a", "a-1"]["status"] == "failed"
+    assert keyed(last.records["restores"])["p", "a", "a-1"]["status"] == "completed"
 
 
 def test_another_replication_key_is_refused(server: Server) -> None:
@@ -109,5 +129,16 @@ def test_an_earlier_start_date_brings_what_was_left_out(server: Server) -> None:
     first = sync(server, start_date="2026-07-01T06:00:02Z")
     second = sync(server, state=first.state)
 
-    sent = keyed([*first.records["restores"], *second.records["restores"]])
-    assert len(sent) == 4
+    assert [record["id"] for record in first.records["restores"]] == ["a-2", "a-3"]
+    assert [record["id"] for record in second.records["restores"]] == ["a-0", "a-1"]
+
+
+def test_a_later_start_date_sends_nothing_again(server: Server) -> None:
+    server.world = small_world(a=4)
+    first = sync(server)
+
+    second = sync(server, start_date="2026-07-01T06:00:02Z", state=first.state)
+    third = sync(server, state=second.state)
+
+    assert second.records["restores"] == []
+    assert third.records["restores"] == []

@@ -1,0 +1,340 @@
+"""What is new in an addon's restores since its bookmark. Pure: no I/O, no clock.
+
+The API cannot filter, so every sync reads an addon's whole list. That makes two things possible
+together: to send only what is new or changed, and to prove that all the rest was delivered before.
+
+A `Reading` takes the pages of one pass over the list. It sends a restore that has no `completedAt`
+and is not the one delivered, that was delivered without one and has one now, or that completed
+after the bookmark. It holds the others back; at the end, their count and digest must be the
+bookmark's. If they are not (a restore became visible late, was skipped by a list that shifted
+between two pages, ties with the bookmark, was deleted), the parts of the history that differ are
+sent again. The loader merges on the key, so nothing is lost and nothing is doubled. No clock is
+read and no look-back window guesses.
+"""
+
+from __future__ import annotations
+
+from array import array
+from itertools import compress
+from typing import TYPE_CHECKING
+
+from tap_northflank_restores.bookmark import (
+    PARTS,
+    REPLICATION_KEY,
+    Bookmark,
+    Restore,
+    divide,
+    fingerprint,
+    history_entry,
+    tag,
+    total,
+)
+from tap_northflank_restores.instants import instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
+HOLD = 10_000
+
+# What became of a restore in this pass: flags, and none for a version that another has replaced.
+_GONE = 0
+_SENT = 1
+_IN_HISTORY = 2  # it has a completedAt, not before the start
+_LEFT_OUT = 4  # it has a completedAt, before the start
+_BEFORE_SINCE = 8  # it has a completedAt, before the start of the last sync
+_PENDING = 16
+
+# What was left out before the start: a part beside those of the digest.
+_OUTSIDE = -1
+
+
+class Reading:
+    """One pass over an addon's list, compared with what was delivered before.
+
+    Feed it each page with `take`, in the order read, and send what it returns; then call `finish`,
+    and send that too. `delivered` is then the addon's new bookmark.
+    """
+
+    def __init__(
+        self,
+        before: Bookmark,
+        *,
+        start: int | None = None,
+        shape: bytes | None = None,
+        everything: bool = False,
+        hold: int = HOLD,
+        after: Reading | None = None,
+    ) -> None:
+        """Start a pass.
+
+        Args:
+            before: What was delivered before.
+            start: Leave out restores completed before this instant (microseconds since 1970).
+                Where earlier ones were delivered before, their start stays in force.
+            shape: What a row looks like now, for the new bookmark.
+            everything: Hold nothing back.
+            hold: How many restores held back are kept in memory, to send them again without
+                reading the list again.
+            after: An earlier pass over the same list. The parts in which it found a difference are
+                sent, and what it sent is not sent again.
+        """
+        self._before = before
+        self._latest = None if before.value is None else instant(before.value)
+        self._latest_text = before.value
+        # A plain bookmark proves nothing, so what ties with it is sent rather than held back.
+        self._hold_back_until = self._latest
+        if self._hold_back_until is not None and before.completed is None:
+            self._hold_back_until -= 1
+        # A plain bookmark and version 1 do not say what was left out: as much as now.
+        self._since = before.since if before.says_since else start
+        self._start = None if start is None or self._since is None else min(start, self._since)
+        self._shape = shape
+        self._everything = everything
+        self._hold = hold
+        self._resend: frozenset[int] = after.differing if after else frozenset()
+        self._sent_before = after.sent if after else {}
+        # The place of each id in the arrays below, to count an item once that a shifting list
+        # shows twice.
+        self._places: dict[str, int] = {}
+        self._marks = array("Q")
+        self._instants = array("q")
+        self._fates = bytearray()
+        self._held: dict[str, Restore] | None = {}
+        self._pending: dict[str, tuple[str, str]] = {}
+        self._differing: frozenset[int] | None = None
+
+    def take(self, page: Iterable[Restore]) -> list[Restore]:
+        """Return the restores of a page that are to be sent now, in the page's order.
+
+        Args:
+            page: Restores as the API gives them; each has a string `id`.
+        """
+        self._differing = None
+        return [restore for restore in page if self._is_new(restore)]
+
+    def _is_new(self, restore: Restore) -> bool:
+        id_ = restore["id"]
+        text = restore.get(REPLICATION_KEY) or None
+        try:
+            completed = None if text is None else instant(text)
+        except (TypeError, ValueError):
+            completed = None  # It counts as one that has not completed, until it is mended.
+        mark = fingerprint(restore, text if completed is None else completed)
+        sent = False
+        if (place := self._places.get(id_)) is not None:
+            if self._marks[place] == mark:
+                return False
+            sent = bool(self._fates[place] & _SENT)
+            self._forget(id_, place)
+        elif (sent_mark := self._sent_before.get(id_)) is not None:
+            sent = True
+            if sent_mark == mark:
+                self._note(restore, completed, mark, _SENT)
+                return False
+        if completed is None:
+            known = self._before.pending.get(id_) == _pending_entry(restore, mark)
+            new = sent or self._everything or not known
+        else:
+            # A restore that was sent before, as pending or in another version, must follow in this
+            # one, whenever it completed.
+            new = sent or id_ in self._before.pending or self._is_to_send(completed, mark)
+        self._note(restore, completed, mark, _SENT if new else 0)
+        return new
+
+    def _is_to_send(self, completed: int, mark: int) -> bool:
+        if self._start is not None and completed < self._start:
+            return _OUTSIDE in self._resend
+        if (
+            self._everything
+            or self._hold_back_until is None
+            or completed > self._hold_back_until
+            or (self._since is not None and completed < self._since)
+        ):
+            return True
+        return bool(self._resend) and self._part(completed, mark) in self._resend
+
+    def _part(self, completed: int, mark: int) -> int:
+        return self._before.part(history_entry(completed, mark))
+
+    def _note(self, restore: Restore, completed: int | None, mark: int, fate: int) -> None:
+        """Remember what becomes of a restore, and a copy of it as long as it is held back."""
+        id_ = restore["id"]
+        if completed is None:
+            fate |= _PENDING
+            self._pending[id_] = _pending_entry(restore, mark)
+        else:
+            if self._since is not None and completed < self._since:
+                fate |= _BEFORE_SINCE
+            if self._start is not None and completed < self._start:
+                fate |= _LEFT_OUT
+            else:
+                fate |= _IN_HISTORY
+                if self._latest is None or completed > self._latest:
+                    self._latest, self._latest_text = completed, restore[REPLICATION_KEY]
+            if not fate & _SENT and self._held is not None:
+                self._held[id_] = restore
+                if len(self._held) > self._hold:
+                    self._held = None
+        self._places[id_] = len(self._marks)
+        self._marks.append(mark)
+        self._instants.append(completed or 0)
+        self._fates.append(fate)
+
+    def _forget(self, id_: str, place: int) -> None:
+        """Take an item's earlier version in this pass out of the sums."""
+        self._fates[place] = _GONE
+        self._pending.pop(id_, None)
+        if self._held is not None:
+            self._held.pop(id_, None)
+
+    def _history(self, *, but: int = 0) -> list[int]:
+        """Return the entries of the restores of the history, sorted, but those with a flag."""
+        return sorted(
+            history_entry(completed, mark)
+            for completed, mark, fate in zip(self._instants, self._marks, self._fates, strict=True)
+            if fate & _IN_HISTORY and not fate & but
+        )
+
+    def _outside(self, flag: int) -> int:
+        """Return the sum over the restores with a flag, as a bookmark has it."""
+        return total(sum(compress(self._marks, (fate & flag for fate in self._fates))))
+
+    @property
+    def held_back(self) -> int:
+        """How many restores with a `completedAt` were held back as delivered before."""
+        return self._fates.count(_IN_HISTORY)
+
+    @property
+    def sent(self) -> dict[str, int]:
+        """The fingerprint of each restore that was sent, by id."""
+        places = self._places.items()
+        return {id_: self._marks[place] for id_, place in places if self._fates[place] & _SENT}
+
+    @property
+    def proven(self) -> bool:
+        """Whether what was held back is exactly what was delivered before."""
+        return not self.differing
+
+    @property
+    def must_read_again(self) -> bool:
+        """Whether what differs is too much to have been kept: read the list again, for that."""
+        return self._held is None and not self.proven
+
+    @property
+    def differing(self) -> frozenset[int]:
+        """The parts of the history that are not as they were delivered."""
+        if self._differing is None:
+            self._differing = self._compare()
+        return self._differing
+
+    def _compare(self) -> frozenset[int]:
+        before = self._before
+        if before.completed is None or self._everything:
+            return frozenset()
+        parts = before.differing_parts(self._history(but=_SENT)) - self._resend
+        if not parts and not self._resend and self.held_back != before.completed:
+            parts = set(range(PARTS))
+        # A restore whose completedAt moved before the start is missing in its part, and is now
+        # among those that are left out, of which only the sum is known.
+        if parts and before.since is not None and self._outside(_BEFORE_SINCE) != before.left_out:
+            parts.add(_OUTSIDE)
+        return frozenset(parts)
+
+    def finish(self) -> Iterator[Restore]:
+        """Yield what was held back and cannot be proven to have been delivered."""
+        if not self._held or self.proven:
+            return
+        for id_, restore in self._held.items():
+            place = self._places[id_]
+            left_out = self._fates[place] & _LEFT_OUT
+            part = _OUTSIDE if left_out else self._part(self._instants[place], self._marks[place])
+            if part in self.differing:
+                yield restore
+
+    @property
+    def delivered(self) -> Bookmark:
+        """The new bookmark, once all that `take` and `finish` gave is out."""
+        history = self._history()
+        bounds, digest = divide(history)
+        return Bookmark(
+            value=self._latest_text,
+            completed=len(history),
+            digest=digest,
+            bounds=bounds,
+            pending=self._pending,
+            since=self._start,
+            left_out=self._outside(_LEFT_OUT),
+            shape=self._shape,
+        )
+
+
+class Changes:
+    """What is to be sent of an addon: its list is read once, and again where that is not enough.
+
+    Iterate over it to get the restores, in lists. `delivered` is then the addon's new bookmark.
+    """
+
+    def __init__(
+        self,
+        before: Bookmark,
+        read: Callable[[], Iterable[Iterable[Restore]]],
+        *,
+        start: int | None = None,
+        shape: bytes | None = None,
+        everything: bool = False,
+        hold: int = HOLD,
+        on_difference: Callable[[int], None] = lambda _held_back: None,
+    ) -> None:
+        """Read nothing yet.
+
+        Args:
+            before: What was delivered before.
+            read: Gives the pages of the list; called once for each pass.
+            start: See `Reading`.
+            shape: See `Reading`.
+            everything: See `Reading`.
+            hold: See `Reading`.
+            on_difference: Called with the number of restores held back, if these are not those
+                that were delivered.
+        """
+        self.delivered = before
+        self._before = before
+        self._read = read
+        self._start = start
+        self._shape = shape
+        self._everything = everything
+        self._hold = hold
+        self._on_difference = on_difference
+
+    def __iter__(self) -> Iterator[list[Restore]]:
+        """Yield restores that are to be sent."""
+        reading = yield from self._pass(everything=self._everything)
+        if not reading.proven:
+            self._on_difference(reading.held_back)
+        if reading.must_read_again:
+            reading = yield from self._pass(after=reading)
+        if reading.must_read_again:  # The list has changed meanwhile.
+            reading = yield from self._pass(everything=True, after=reading)
+        if again := list(reading.finish()):
+            yield again
+        self.delivered = reading.delivered
+
+    def _pass(
+        self, *, everything: bool = False, after: Reading | None = None
+    ) -> Generator[list[Restore], None, Reading]:
+        reading = Reading(
+            self._before,
+            start=self._start,
+            shape=self._shape,
+            everything=everything,
+            hold=self._hold,
+            after=after,
+        )
+        for page in self._read():
+            if new := reading.take(page):
+                yield new
+        return reading
+
+
+def _pending_entry(restore: Restore, mark: int) -> tuple[str, str]:
+    return str(restore.get("status")), tag(mark)
