@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from tap_northflank_restores.instants import instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 REPLICATION_KEY = "completedAt"
 PROOF_VERSION = 2
@@ -50,6 +50,7 @@ _TIE_BITS = 4
 _TIES = (1 << _TIE_BITS) - 1
 _MARK_BITS = 63
 _MARK = (1 << _MARK_BITS) - 1
+_LATEST = (_LAST_KEY >> _TIE_BITS) * 1000
 _TAG_LENGTH = 4
 _TAGS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
@@ -69,9 +70,10 @@ class Bookmark:
         completed: How many restores with a `completedAt` were delivered; None when the state does
             not say, as in a plain Singer bookmark, which is then trusted.
         digest: The sums of their fingerprints, in eight parts.
-        bounds: The least time of the second to the eighth part, as `history_entry` has it above the
-            fingerprint; None for the parts of version 1, which follow the fingerprint.
-        pending: What was delivered without `completedAt`: `{id: (status, tag)}`.
+        bounds: The least time of the second to the eighth part, as `history_entries` has it above
+            the fingerprint; None for the parts of version 1, which follow the fingerprint.
+        pending: What was delivered without `completedAt`, or with one before `since`:
+            `{id: (status, tag)}`.
         since: Restores completed before this instant (microseconds since 1970) were left out;
             None if none were.
         left_out: The sum of the fingerprints of these.
@@ -172,7 +174,7 @@ class Bookmark:
         return self.bounds is not None and self.completed is not None and not self.is_empty
 
     def part(self, entry: int) -> int:
-        """Return the part of the digest that a restore belongs to, by its `history_entry`."""
+        """Return the part of the digest that a restore belongs to, by its `history_entries`."""
         return (
             entry % PARTS if self.bounds is None else bisect_right(self.bounds, entry >> _MARK_BITS)
         )
@@ -181,7 +183,7 @@ class Bookmark:
         """Return the parts whose restores are not those that were delivered.
 
         Args:
-            entries: The `history_entry` of each restore held back, sorted.
+            entries: The `history_entries` of the restores held back.
         """
         if self.bounds is None:
             sums = [0] * PARTS
@@ -198,7 +200,7 @@ def divide(entries: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Divide a history into parts.
 
     Args:
-        entries: The `history_entry` of all its restores, sorted.
+        entries: The `history_entries` of all its restores.
 
     Returns:
         The `bounds` and the `digest` of a bookmark.
@@ -218,19 +220,25 @@ def _sums(entries: Sequence[int], bounds: Sequence[int]) -> list[int]:
     return [sum(entries[begin:end]) for begin, end in pairwise(cuts)]
 
 
-def history_entry(completed: int, mark: int) -> int:
-    """Return what orders a restore in its history: milliseconds, what tells ties apart, and mark.
+def history_entries(instants: Iterable[int], marks: Iterable[int]) -> list[int]:
+    """Return what orders restores in their history: time, what tells ties apart, fingerprint.
 
     Args:
-        completed: The instant of `completedAt`. Before 1970 and after 2527 all count as tied.
-        mark: The restore's fingerprint.
+        instants: Their `completedAt`. Before 1970 all count as the same time, and after 2527.
+        marks: Their fingerprints.
+
+    Returns:
+        A number for each, sorted: milliseconds, four bits for ties, and the 63 of the fingerprint.
     """
-    key = (completed // 1000 << _TIE_BITS) | (mark & _TIES)
-    if key < 0:
-        key = mark & _TIES
-    elif key > _LAST_KEY:
-        key = _LAST_KEY - _TIES + (mark & _TIES)
-    return key << _MARK_BITS | mark
+    return sorted(
+        [
+            (((instant // 1000) << _TIE_BITS) | (mark & _TIES)) << _MARK_BITS | mark
+            if 0 <= instant < _LATEST
+            else (_LAST_KEY - _TIES + (mark & _TIES) if instant > 0 else mark & _TIES) << _MARK_BITS
+            | mark
+            for instant, mark in zip(instants, marks, strict=True)
+        ]
+    )
 
 
 def total(marks: int) -> int:

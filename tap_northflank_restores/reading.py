@@ -25,7 +25,7 @@ from tap_northflank_restores.bookmark import (
     Restore,
     divide,
     fingerprint,
-    history_entry,
+    history_entries,
     tag,
     total,
 )
@@ -43,6 +43,15 @@ _IN_HISTORY = 2  # it has a completedAt, not before the start
 _LEFT_OUT = 4  # it has a completedAt, before the start
 _BEFORE_SINCE = 8  # it has a completedAt, before the start of the last sync
 _PENDING = 16
+
+
+def _with(flag: int, *, but: int = 0) -> bytes:
+    """Return a table that makes 1 of each fate with a flag, and 0 of others."""
+    return bytes(bool(fate & flag) and not fate & but for fate in range(256))
+
+
+_ALL_OF_HISTORY = _with(_IN_HISTORY)
+_HELD_BACK = _with(_IN_HISTORY, but=_SENT)
 
 # What was left out before the start: a part beside those of the digest.
 _OUTSIDE = -1
@@ -87,11 +96,12 @@ class Reading:
             self._hold_back_until -= 1
         # A plain bookmark and version 1 do not say what was left out: as much as now.
         self._since = before.since if before.says_since else start
-        self._start = None if start is None or self._since is None else min(start, self._since)
+        self._resend: frozenset[int] = after.differing if after else frozenset()
+        whole = start is None or self._since is None or _OUTSIDE in self._resend
+        self._start = None if whole else min(start or 0, self._since or 0)
         self._shape = shape
         self._everything = everything
         self._hold = hold
-        self._resend: frozenset[int] = after.differing if after else frozenset()
         self._sent_before = after.sent if after else {}
         # The place of each id in the arrays below, to count an item once that a shifting list
         # shows twice.
@@ -131,46 +141,44 @@ class Reading:
             if sent_mark == mark:
                 self._note(restore, completed, mark, _SENT)
                 return False
-        if completed is None:
-            known = self._before.pending.get(id_) == _pending_entry(restore, mark)
-            new = sent or self._everything or not known
+        known = self._before.pending.get(id_)
+        if completed is not None and (self._start is None or completed >= self._start):
+            # What was sent before, in another version or as pending, must follow in this one.
+            new = sent or known is not None or self._is_to_send(completed, mark)
+        elif completed is None or known is not None:
+            new = sent or self._everything or known != _apart(restore, mark)
         else:
-            # A restore that was sent before, as pending or in another version, must follow in this
-            # one, whenever it completed.
-            new = sent or id_ in self._before.pending or self._is_to_send(completed, mark)
+            new = sent
         self._note(restore, completed, mark, _SENT if new else 0)
         return new
 
     def _is_to_send(self, completed: int, mark: int) -> bool:
-        if self._start is not None and completed < self._start:
-            return _OUTSIDE in self._resend
-        if (
-            self._everything
-            or self._hold_back_until is None
+        return (
+            self._hold_back_until is None
             or completed > self._hold_back_until
+            or self._everything
             or (self._since is not None and completed < self._since)
-        ):
-            return True
-        return bool(self._resend) and self._part(completed, mark) in self._resend
+            or (bool(self._resend) and self._part(completed, mark) in self._resend)
+        )
 
     def _part(self, completed: int, mark: int) -> int:
-        return self._before.part(history_entry(completed, mark))
+        (entry,) = history_entries([completed], [mark])
+        return self._before.part(entry)
 
     def _note(self, restore: Restore, completed: int | None, mark: int, fate: int) -> None:
         """Remember what becomes of a restore, and a copy of it as long as it is held back."""
         id_ = restore["id"]
-        if completed is None:
-            fate |= _PENDING
-            self._pending[id_] = _pending_entry(restore, mark)
+        if completed is not None and (self._start is None or completed >= self._start):
+            fate |= _IN_HISTORY
+            if self._latest is None or completed > self._latest:
+                self._latest, self._latest_text = completed, restore[REPLICATION_KEY]
         else:
+            fate |= _PENDING if completed is None else _LEFT_OUT
+            if completed is None or fate & _SENT or id_ in self._before.pending:
+                self._pending[id_] = _apart(restore, mark)
+        if completed is not None:
             if self._since is not None and completed < self._since:
                 fate |= _BEFORE_SINCE
-            if self._start is not None and completed < self._start:
-                fate |= _LEFT_OUT
-            else:
-                fate |= _IN_HISTORY
-                if self._latest is None or completed > self._latest:
-                    self._latest, self._latest_text = completed, restore[REPLICATION_KEY]
             if not fate & _SENT and self._held is not None:
                 self._held[id_] = restore
                 if len(self._held) > self._hold:
@@ -187,17 +195,14 @@ class Reading:
         if self._held is not None:
             self._held.pop(id_, None)
 
-    def _history(self, *, but: int = 0) -> list[int]:
-        """Return the entries of the restores of the history, sorted, but those with a flag."""
-        return sorted(
-            history_entry(completed, mark)
-            for completed, mark, fate in zip(self._instants, self._marks, self._fates, strict=True)
-            if fate & _IN_HISTORY and not fate & but
-        )
+    def _history(self, select: bytes) -> list[int]:
+        """Return the entries of the restores with a fate for which the table has a 1."""
+        chosen = self._fates.translate(select)
+        return history_entries(compress(self._instants, chosen), compress(self._marks, chosen))
 
     def _outside(self, flag: int) -> int:
         """Return the sum over the restores with a flag, as a bookmark has it."""
-        return total(sum(compress(self._marks, (fate & flag for fate in self._fates))))
+        return total(sum(compress(self._marks, self._fates.translate(_with(flag)))))
 
     @property
     def held_back(self) -> int:
@@ -231,7 +236,7 @@ class Reading:
         before = self._before
         if before.completed is None or self._everything:
             return frozenset()
-        parts = before.differing_parts(self._history(but=_SENT)) - self._resend
+        parts = before.differing_parts(self._history(_HELD_BACK)) - self._resend
         if not parts and not self._resend and self.held_back != before.completed:
             parts = set(range(PARTS))
         # A restore whose completedAt moved before the start is missing in its part, and is now
@@ -254,16 +259,23 @@ class Reading:
     @property
     def delivered(self) -> Bookmark:
         """The new bookmark, once all that `take` and `finish` gave is out."""
-        history = self._history()
+        # If `finish` gave what was left out too, nothing was: from now on all of it is kept up to
+        # date.
+        whole = _OUTSIDE in self.differing
+        history = self._history(_with(_IN_HISTORY | _LEFT_OUT) if whole else _ALL_OF_HISTORY)
         bounds, digest = divide(history)
         return Bookmark(
             value=self._latest_text,
             completed=len(history),
             digest=digest,
             bounds=bounds,
-            pending=self._pending,
-            since=self._start,
-            left_out=self._outside(_LEFT_OUT),
+            pending={
+                id_: entry
+                for id_, entry in self._pending.items()
+                if not whole or self._fates[self._places[id_]] & _PENDING
+            },
+            since=None if whole else self._start,
+            left_out=0 if whole else self._outside(_LEFT_OUT),
             shape=self._shape,
         )
 
@@ -336,5 +348,6 @@ class Changes:
         return reading
 
 
-def _pending_entry(restore: Restore, mark: int) -> tuple[str, str]:
+def _apart(restore: Restore, mark: int) -> tuple[str, str]:
+    """Return what a bookmark keeps of a restore that is delivered and not in the history."""
     return str(restore.get("status")), tag(mark)

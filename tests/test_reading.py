@@ -305,6 +305,16 @@ def test_a_restore_that_moves_before_the_start_date_is_sent_as_it_is_now(hold: i
     assert sync(bookmark, [A, moved, C], start=start)[0] == []
 
 
+def test_what_was_delivered_as_running_stays_up_to_date_before_the_start_date() -> None:
+    start = instant(ONE)
+    _, bookmark, _ = sync(Bookmark(), [RUNNING, A], start=start)
+    for version in (restore("r", NOON), restore("r", NOON, "failed"), restore("r", NOON)):
+        sent, bookmark, _ = sync(bookmark, [version, A], start=start)
+        assert sent == ["r"]
+        assert sync(bookmark, [version, A], start=start)[0] == []
+    assert set(sync(bookmark, [restore("r", NOON), A])[0]) >= {"a"}
+
+
 def test_what_is_left_out_may_change_without_being_sent() -> None:
     start = instant(ONE)
     _, bookmark, _ = sync(Bookmark(), [A, B, C], start=start)
