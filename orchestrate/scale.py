@@ -157,7 +157,7 @@ def _state() -> str:
     ]
     for pending in (0, 1, 10):
         entries = {f"{number:024x}": ("failed", "AbCd") for number in range(pending)}
-        bookmark = Bookmark(time, 10_000, (2**64 - 1,) * 8, entries)
+        bookmark = Bookmark(time, 10_000, pending=entries)
         size = len(json.dumps({"context": longest, **bookmark.to_state()}))
         rows.append((pending, size, size * (ADDONS // TEAMS), size * ADDONS))
     kept = (size * HOURS_A_YEAR for size in rows[1][1:])  # type: ignore[operator]

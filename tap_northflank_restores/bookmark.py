@@ -36,7 +36,7 @@ SHAPE_LENGTH = 4
 _VERSION_1 = 1
 _MODULUS = {_VERSION_1: 1 << 64, PROOF_VERSION: 1 << 48}
 _SUM_LENGTH = 6
-_BOUND_LENGTH = 6
+_BOUND_LENGTH = 5
 _SINCE_LENGTH = 8
 _PACKED = SHAPE_LENGTH + (PARTS - 1) * _BOUND_LENGTH + PARTS * _SUM_LENGTH
 _PACKED_WITH_START = _PACKED + _SINCE_LENGTH + _SUM_LENGTH
@@ -46,11 +46,13 @@ _PACKED_WITH_START = _PACKED + _SINCE_LENGTH + _SUM_LENGTH
 _OLDEST, _OTHERS, _ALL = 1, 5, 36
 
 _LAST_KEY = (1 << 8 * _BOUND_LENGTH) - 1
+# A key is a time in steps of 2^16 microseconds since 1970, until 2112, and four bits for ties.
+_STEP_BITS = 16
 _TIE_BITS = 4
 _TIES = (1 << _TIE_BITS) - 1
 _MARK_BITS = 63
 _MARK = (1 << _MARK_BITS) - 1
-_LATEST = (_LAST_KEY >> _TIE_BITS) * 1000
+_LATEST = (_LAST_KEY >> _TIE_BITS) << _STEP_BITS
 _TAG_LENGTH = 4
 _TAGS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
@@ -139,9 +141,9 @@ class Bookmark:
         return cls(value, completed, digest, bounds, pending, since, left_out, known)
 
     def to_state(self) -> dict[str, Any]:
-        """Write what `from_state` reads, with every key, as a merge keeps what is left out.
+        """Write what `from_state` reads, and null for what there is not: a merge keeps what is left out.
 
-        At most 300 bytes and 31 for each pending restore.
+        At most 260 bytes and 31 for each pending restore.
         """
         pending: dict[str, list[str]] = {}
         for id_, (status, tag) in self.pending.items():
@@ -153,7 +155,6 @@ class Bookmark:
             packed += self.since.to_bytes(_SINCE_LENGTH, "big", signed=True)
             packed += self.left_out.to_bytes(_SUM_LENGTH, "big")
         return {
-            "replication_key": REPLICATION_KEY,
             "replication_key_value": self.value,
             "proof": {
                 "version": PROOF_VERSION,
@@ -224,15 +225,15 @@ def history_entries(instants: Iterable[int], marks: Iterable[int]) -> list[int]:
     """Return what orders restores in their history: time, what tells ties apart, fingerprint.
 
     Args:
-        instants: Their `completedAt`. Before 1970 all count as the same time, and after 2527.
+        instants: Their `completedAt`. Before 1970 all count as the same time, and after 2112.
         marks: Their fingerprints.
 
     Returns:
-        A number for each, sorted: milliseconds, four bits for ties, and the 63 of the fingerprint.
+        A number for each, sorted: the key of 40 bits above the 63 bits of the fingerprint.
     """
     return sorted(
         [
-            (((instant // 1000) << _TIE_BITS) | (mark & _TIES)) << _MARK_BITS | mark
+            (((instant >> _STEP_BITS) << _TIE_BITS) | (mark & _TIES)) << _MARK_BITS | mark
             if 0 <= instant < _LATEST
             else (_LAST_KEY - _TIES + (mark & _TIES) if instant > 0 else mark & _TIES) << _MARK_BITS
             | mark

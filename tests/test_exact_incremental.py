@@ -1,18 +1,25 @@
 """The promise: after each sync the merged table equals the world, and no change sends nothing.
 
 Hypothesis lives through random lives of restores over the simulator: they are born, change,
-complete, hide and appear late, vanish; pages shift and shuffle; syncs are cut off at random points;
-clocks are skewed. A few hundred steps run by default; `./dev exact` runs thousands.
+complete, hide and appear late, vanish, are pruned; addons go and come back; times are none; pages
+shift and shuffle; syncs are cut off at random points; clocks are skewed; the output takes some
+bytes at a time. Between the syncs the mode changes (incremental, full table, BATCH files), the
+selection, the stream maps and the start date, and states are merged with older ones. A few hundred
+steps run by default; `./dev exact` runs thousands.
 """
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
 from contextlib import redirect_stdout
 from datetime import datetime, timezone
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, note, settings
@@ -31,6 +38,8 @@ from simulator import Behaviour, Fault, World, serve
 from tap_northflank_restores.errors import APIError
 from tap_northflank_restores.instants import instant
 from tap_northflank_restores.tap import TapNorthflankRestores
+from tests.support import selecting
+from tests.test_state import merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,38 +62,120 @@ TIMES = [
     "2026-05-01T00:00:00.000Z",
     "2019-01-01T00:00:00.000Z",
     "2099-01-01T00:00:00.000Z",
+    "0001-01-01T00:00:00Z",
 ]
+ODD_TIMES: list[object] = ["soon", "2026-02-30T00:00:00.000Z", 1772366400, "", {"at": "noon"}]
+STARTS = [None, "2019-01-01T00:00:00.000Z", "2026-03-01T12:00:00.500Z", "2026-04-01T00:00:00Z"]
 FIELDS = ("id", "status", "restoreTimestamp", "completedAt", "backupId")
+# What a row looks like: all properties by the fast path, some of them, and by the SDK's way.
+SHAPES: dict[str, dict[str, Any]] = {
+    "all": {},
+    "some": {"deselected": "backupId"},
+    "mapped": {"stream_maps": {"restores": {"status": "status"}}},
+    "flattened": {"flattening_enabled": True, "flattening_max_depth": 1},
+}
+MODES = ["incremental", "incremental", "incremental", "full table", "batch"]
 Key = tuple[str, str, str]
 
 _server: Server | None = None
 
 
 def as_instants(record: dict[str, Any]) -> dict[str, Any]:
-    """A record for comparison: an absent field is null, and times are instants."""
+    """A record for comparison: an absent field is null, times are instants, others are null."""
     row: dict[str, Any] = {name: record.get(name) for name in FIELDS}
     for name in ("restoreTimestamp", "completedAt"):
-        row[name] = instant(text) if (text := row[name]) else None
+        row[name] = _instant(row[name])
     return row
 
 
+def _instant(value: Any) -> int | None:
+    try:
+        return instant(value) if value else None
+    except (TypeError, ValueError):
+        return None
+
+
+class Pieces(io.RawIOBase):
+    """A raw output that takes a few bytes at a time, as a slow pipe does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        piece = bytes(data)[: 1 + len(self.taken) % 97]
+        self.taken += piece
+        return len(piece)
+
+
 def sync(
-    server: Server, state: dict[str, Any], **config: Any
+    server: Server,
+    state: dict[str, Any],
+    *,
+    mode: str = "incremental",
+    shape: str = "all",
+    **config: Any,
 ) -> tuple[list[str], Exception | None]:
-    """Run the tap in this process; return its lines of output and what ended it, if anything."""
-    config = {"api_url": server.url, "api_token": server.token, **config}
-    output = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    """Run the tap in this process; return its lines of output and what ended it, if anything.
+
+    The records of BATCH files are among the lines, in the place of their message.
+    """
+    look = dict(SHAPES[shape])
+    deselected = look.pop("deselected", None)
+    config = {"api_url": server.url, "api_token": server.token, **look, **config}
+    raw = Pieces() if mode == "in pieces" else io.BytesIO()
+    output = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)  # type: ignore[type-var]
     error = None
-    with redirect_stdout(output):
+    with TemporaryDirectory() as folder, redirect_stdout(output):
+        if mode == "batch":
+            config["batch_config"] = {
+                "encoding": {"format": "jsonl", "compression": "gzip"},
+                "storage": {"root": Path(folder).as_uri()},
+                "batch_size": 3,
+            }
         try:
-            tap = TapNorthflankRestores(config=config, state=json.loads(json.dumps(state)))
-            tap.streams["addons"].selected = False
-            tap.streams["projects"].selected = False
+            tap = TapNorthflankRestores(
+                config=config,
+                state=json.loads(json.dumps(state)),
+                catalog=_catalog(deselected, full_table=mode == "full table"),
+            )
             tap.sync_all()
         except APIError as exc:
             error = exc
-    output.seek(0)
-    return output.read().splitlines(), error
+        taken = raw.taken if isinstance(raw, Pieces) else raw.getvalue()
+        return list(_with_batches(taken.decode().splitlines())), error
+
+
+def _catalog(deselected: str | None, *, full_table: bool) -> dict[str, Any]:
+    catalog = selecting("restores")
+    for entry in catalog["streams"]:
+        if entry["stream"] == "restores":
+            if full_table:
+                entry["replication_method"] = "FULL_TABLE"
+            for item in entry["metadata"]:
+                if item["breadcrumb"] == []:
+                    item["metadata"]["forced-replication-method"] = (
+                        "FULL_TABLE" if full_table else "INCREMENTAL"
+                    )
+                if item["breadcrumb"][1:] == [deselected]:
+                    item["metadata"]["selected"] = False
+    return catalog
+
+
+def _with_batches(lines: list[str]) -> Iterator[str]:
+    for line in lines:
+        message = json.loads(line)
+        if message["type"] != "BATCH":
+            yield line
+            continue
+        for uri in message["manifest"]:
+            for record in gzip.decompress(Path(urlsplit(uri).path).read_bytes()).splitlines():
+                yield json.dumps(
+                    {"type": "RECORD", "stream": message["stream"], "record": json.loads(record)}
+                )
 
 
 class Warehouse:
@@ -102,7 +193,11 @@ class Warehouse:
                 self.state = message["value"]
             elif message["type"] == "RECORD" and message["stream"] == "restores":
                 record = message["record"]
-                self.rows[record["projectId"], record["addonId"], record["id"]] = record
+                # A column that the record does not have keeps what it has.
+                row = self.rows.setdefault(
+                    (record["projectId"], record["addonId"], record["id"]), {}
+                )
+                row.update(record)
                 sent += 1
         return sent
 
@@ -128,6 +223,11 @@ class Lives(RuleBasedStateMachine):
         self.warehouse = Warehouse()
         self.hidden: list[tuple[tuple[str, str], dict[str, Any]]] = []
         self.born = 0
+        self.shape = "all"
+        self.start: str | None = None
+        self.older: list[dict[str, Any]] = []
+        # What a whole sync has delivered: a later start date must not leave it stale.
+        self.delivered: set[Key] = set()
 
     # Lives
 
@@ -140,6 +240,8 @@ class Lives(RuleBasedStateMachine):
     )
     def bear(self, addon: Any, count: int, status: str, completed_at: str | None) -> Any:
         keys = []
+        if addon not in self.listed():
+            self.world.add_addon(*addon)
         for _ in range(count):
             self.born += 1
             id_ = f"{self.born:024x}"
@@ -158,6 +260,8 @@ class Lives(RuleBasedStateMachine):
 
     def find(self, key: Any) -> dict[str, Any] | None:
         addon, id_ = key
+        if addon not in self.listed():
+            return None
         return next((item for item in self.world.restores(*addon) if item["id"] == id_), None)
 
     @rule(key=restores, status=st.sampled_from(STATUSES))
@@ -169,6 +273,32 @@ class Lives(RuleBasedStateMachine):
     def complete(self, key: Any, completed_at: str) -> None:
         if item := self.find(key):
             item.update(status="completed", completedAt=completed_at)
+
+    @rule(key=restores, odd=st.sampled_from(ODD_TIMES))
+    def complete_at_no_time(self, key: Any, odd: object) -> None:
+        if item := self.find(key):
+            item["completedAt"] = odd
+
+    @rule(addon=st.sampled_from(ADDONS), share=st.sampled_from([0.1, 0.5, 0.9]))
+    def prune(self, addon: Any, share: float) -> None:
+        """Retention takes the oldest away."""
+        if addon not in self.listed():
+            return
+        listed = self.world.restores(*addon)
+        completed = sorted(
+            (at, item["id"]) for item in listed if (at := as_instants(item)["completedAt"])
+        )
+        for _, id_ in completed[: int(len(completed) * share)]:
+            self.world.remove_restore(*addon, id_)
+
+    @rule(addon=st.sampled_from(ADDONS))
+    def delete_addon(self, addon: Any) -> None:
+        """The addon goes, with its restores; another of its name may come with the next birth."""
+        if addon in self.listed() and len(self.listed()) > 1:
+            self.world.remove_addon(*addon)
+
+    def listed(self) -> list[tuple[str, str]]:
+        return [each for each in ADDONS if each in self.world.addon_keys()]
 
     @rule(key=restores)
     def lose_completion(self, key: Any) -> None:
@@ -195,6 +325,8 @@ class Lives(RuleBasedStateMachine):
     @rule()
     def appear_late(self) -> None:
         addon, item = self.hidden.pop()
+        if addon not in self.listed():
+            return
         self.world.restores(*addon).insert(0, item)
 
     @rule(
@@ -215,21 +347,56 @@ class Lives(RuleBasedStateMachine):
 
     # Syncs
 
-    def sync(self, **config: Any) -> tuple[list[str], Exception | None]:
-        return sync(self.server, self.warehouse.state, **config)
+    @rule(shape=st.sampled_from(list(SHAPES)))
+    def change_the_shape(self, shape: str) -> None:
+        self.shape = shape
 
-    @rule(page_size=st.sampled_from([1, 2, 3, 100]), concurrency=st.sampled_from([1, 3]))
-    def sync_whole(self, page_size: int, concurrency: int) -> None:
-        lines, error = self.sync(page_size=page_size, concurrency=concurrency)
+    @rule(start=st.sampled_from(STARTS))
+    def change_the_start_date(self, start: str | None) -> None:
+        self.start = start
+
+    @precondition(lambda self: self.older)
+    @rule(at=st.integers(0, 100))
+    def merge_the_state_with_an_older_one(self, at: int) -> None:
+        self.warehouse.state = merged(self.older[at % len(self.older)], self.warehouse.state)
+
+    def sync(self, **config: Any) -> tuple[list[str], Exception | None]:
+        settings = {"shape": self.shape, "start_date": self.start, **config}
+        return sync(self.server, self.warehouse.state, **settings)
+
+    @rule(
+        page_size=st.sampled_from([1, 2, 3, 100]),
+        concurrency=st.sampled_from([1, 3]),
+        mode=st.sampled_from(MODES),
+    )
+    def sync_whole(self, page_size: int, concurrency: int, mode: str) -> None:
+        lines, error = self.sync(page_size=page_size, concurrency=concurrency, mode=mode)
         assert error is None
         self.warehouse.load(lines)
-        for project, addon in ADDONS:
-            for item in self.world.restores(project, addon):
-                row = self.warehouse.rows[project, addon, item["id"]]
-                assert as_instants(row) == as_instants(item)
+        start = instant(self.start) if self.start else None
+        listed = set()
+        for addon in self.listed():
+            for item in self.world.restores(*addon):
+                key = (*addon, item["id"])
+                completed = as_instants(item)["completedAt"]
+                if (
+                    key in self.delivered
+                    or completed is None
+                    or start is None
+                    or completed >= start
+                ):
+                    assert self.visible(self.warehouse.rows[key]) == self.visible(item), key
+                    listed.add(key)
+        self.delivered = listed
         lines, error = self.sync(page_size=page_size, concurrency=1)
         assert error is None
         assert self.warehouse.load(lines) == 0
+        self.older = [*self.older[-3:], self.warehouse.state]
+
+    def visible(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The part of a row that is selected now, for comparison."""
+        deselected = SHAPES[self.shape].get("deselected")
+        return {name: value for name, value in as_instants(row).items() if name != deselected}
 
     @rule(after=st.integers(0, 40), page_size=st.sampled_from([1, 2, 100]))
     def lose_the_loader(self, after: int, page_size: int) -> None:
@@ -289,6 +456,7 @@ def test_the_merged_table_equals_the_world_after_each_sync() -> None:
             stateful_step_count=25,
             deadline=None,
             print_blob=True,
+            report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         ),
     )
