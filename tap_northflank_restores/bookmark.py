@@ -141,8 +141,9 @@ class Bookmark:
         return cls(value, completed, digest, bounds, pending, since, left_out, known)
 
     def to_state(self) -> dict[str, Any]:
-        """Write what `from_state` reads, and null for what there is not: a merge keeps what is left out.
+        """Write what `from_state` reads, with null for what there is not.
 
+        What is left out would come back when the state is merged with an older one.
         At most 260 bytes and 31 for each pending restore.
         """
         pending: dict[str, list[str]] = {}

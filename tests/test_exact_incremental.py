@@ -289,7 +289,7 @@ class Lives(RuleBasedStateMachine):
             (at, item["id"]) for item in listed if (at := as_instants(item)["completedAt"])
         )
         for _, id_ in completed[: int(len(completed) * share)]:
-            self.world.remove_restore(*addon, id_)
+            self.world.remove_restore(addon[0], addon[1], id_)
 
     @rule(addon=st.sampled_from(ADDONS))
     def delete_addon(self, addon: Any) -> None:

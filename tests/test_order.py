@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator import World
-from tap_northflank_restores.bookmark import Reading
+from tap_northflank_restores.reading import Reading
 from tests.support import ALL, everything, lines, selecting, sync
 
 if TYPE_CHECKING:
