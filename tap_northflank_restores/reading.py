@@ -223,7 +223,12 @@ class Reading:
     @property
     def must_read_again(self) -> bool:
         """Whether what differs is too much to have been kept: read the list again, for that."""
-        return self._held is None and not self.proven
+        if self._held is not None or self.proven:
+            return False
+        # Where retention has emptied a part, there is nothing to send.
+        if _OUTSIDE in self.differing:
+            return True
+        return any(self._before.part(each) in self.differing for each in self._history(_HELD_BACK))
 
     @property
     def differing(self) -> frozenset[int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator import World
-from tap_northflank_restores.reading import Reading
+from tap_northflank_restores.reading import Changes
 from tests.support import ALL, everything, lines, selecting, sync
 
 if TYPE_CHECKING:
@@ -84,11 +84,11 @@ def test_with_a_concurrency_of_one_there_is_one_request_at_a_time(server: Server
 def test_addons_whose_proof_fails_are_read_once_more_within_the_concurrency(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tap_northflank_restores.streams.Reading", partial(Reading, hold=5))
+    monkeypatch.setattr("tap_northflank_restores.streams.Changes", partial(Changes, hold=5))
     server.world = World.fan_out(1, 8, 40)
     first = sync(server, concurrency=3)
     for addon in range(0, 8, 2):
-        server.world.restores("p0", f"a{addon}").pop(0)
+        server.world.restores("p0", f"a{addon}").pop(20)
     server.behaviour.latency = 0.005
 
     second = sync(server, state=first.state, page_size=10, concurrency=3)
@@ -99,9 +99,9 @@ def test_addons_whose_proof_fails_are_read_once_more_within_the_concurrency(
         f"/v1/projects/p0/addons/a{addon}/restores": 8 if addon % 2 == 0 else 4
         for addon in range(8)
     }
-    assert Counter(record["addonId"] for record in second.records["restores"]) == {
-        f"a{addon}": 39 for addon in range(0, 8, 2)
-    }
+    sent = Counter(record["addonId"] for record in second.records["restores"])
+    assert sent.keys() == {f"a{addon}" for addon in range(0, 8, 2)}
+    assert all(0 < count <= 40 / 7 for count in sent.values())
     assert server.max_in_flight <= 3
     assert len([line for line in lines(second) if "held back" in line]) == 4
     assert third.records["restores"] == []

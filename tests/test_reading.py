@@ -360,6 +360,15 @@ def test_more_than_can_be_held_is_read_again_once_and_sent_in_part() -> None:
     assert sync(bookmark, history, [RUNNING])[0] == []
 
 
+def test_a_part_that_retention_has_emptied_is_no_reason_to_read_again() -> None:
+    history = minute_by_minute(900)
+    _, bookmark, _ = sync(Bookmark(), history)
+    _, _, reading = sync(bookmark, history[25:], hold=10)
+    assert not reading.proven
+    assert not reading.must_read_again
+    assert sync(bookmark, history[26:], hold=10)[2].must_read_again
+
+
 def test_a_list_that_changes_between_two_passes_is_read_a_third_time_and_no_more() -> None:
     history = minute_by_minute(900)
     _, bookmark, _ = sync(Bookmark(), history)
@@ -380,10 +389,12 @@ def test_a_list_that_changes_between_two_passes_is_read_a_third_time_and_no_more
 def test_what_was_sent_in_one_pass_and_changed_in_the_next_is_sent_again() -> None:
     _, bookmark, _ = sync(Bookmark(), [A, B, RUNNING])
     later = restore("r", TWO)
-    lists = iter([[[B, later]], [[B, restore("r", TWO, "failed")]], [[B]]])
+    late = restore("late", "2026-02-01T00:00:00.000Z")
+    changed = restore("r", TWO, "failed")
+    lists = iter([[[late, B, later]], [[late, B, changed]], [[late, B, changed]]])
     sent, bookmark = passes(bookmark, lambda: next(lists), hold=0)
     assert sent.count("r") == 2
-    assert sync(bookmark, [B, restore("r", TWO, "failed")])[0] == []
+    assert sync(bookmark, [late, B, changed])[0] == []
 
 
 def test_as_many_as_can_be_held_are_held() -> None:
