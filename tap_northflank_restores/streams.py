@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
 from importlib import resources
 from itertools import groupby
 from operator import itemgetter
@@ -24,7 +23,8 @@ from tap_northflank_restores.bookmark import (
     UnreadableTimeError,
 )
 from tap_northflank_restores.errors import AccessError, APIError, ConfigurationError
-from tap_northflank_restores.instants import in_utc, instant
+from tap_northflank_restores.instants import instant
+from tap_northflank_restores.records import chunks, shaper
 from tap_northflank_restores.sdk import PagedStream
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ STATE_INTERVAL = 10.0
 STATE_PART = 10
 # … or if it is this old, so that its volume stays a small multiple of the final state.
 STATE_AGE = 300.0
-RECORDS_A_WRITE = 1000
 
 
 class NorthflankStream(PagedStream):
@@ -95,25 +94,11 @@ class NorthflankStream(PagedStream):
         Args:
             ids: What the path says and the item does not: `projectId`, `addonId`.
         """
-        constants: Record = {"teamId": self.config.get("team_id"), **ids}
         names = [name for name in self.schema["properties"] if self.mask["properties", name]]
-        constants = {name: value for name, value in constants.items() if name in names}
-        fields = [name for name in names if name not in constants]
-        times = [
-            name for name in fields if self.schema["properties"][name].get("format") == "date-time"
-        ]
-
-        def shape(item: Item) -> Record:
-            record = {**constants, **{name: item.get(name) for name in fields}}
-            for name in times:
-                text = record[name]
-                if isinstance(text, str) and text[-1:] != "Z":
-                    # What is no time is for the loader to refuse; no text is no time at all.
-                    with suppress(ValueError, OverflowError):
-                        record[name] = in_utc(text) if text else None
-            return record
-
-        return shape
+        return shaper(
+            {name: self.schema["properties"][name] for name in names},
+            {"teamId": self.config.get("team_id"), **ids},
+        )
 
 
 class ProjectsStream(NorthflankStream):
@@ -125,7 +110,7 @@ class ProjectsStream(NorthflankStream):
     @override
     def get_pages(self) -> Iterator[list[Record]]:
         shape = self.shaper()
-        yield from _chunks(shape(item) for item in self.tap.account.projects())
+        yield from chunks(shape(item) for item in self.tap.account.projects())
 
 
 class AddonsStream(NorthflankStream):
@@ -138,7 +123,7 @@ class AddonsStream(NorthflankStream):
     def get_pages(self) -> Iterator[list[Record]]:
         for project_id, addons in groupby(self.tap.account.addons(), itemgetter(0)):
             shape = self.shaper(projectId=project_id)
-            yield from _chunks(shape(item) for _, item in addons)
+            yield from chunks(shape(item) for _, item in addons)
 
 
 class AddonListStream(NorthflankStream):
@@ -287,7 +272,7 @@ class RestoresStream(NorthflankStream):
                 again = self.tap.account.read_again(addon, self.name)
                 yield from self._take(reading, addon, again, shape)
             else:
-                yield from _chunks(shape(restore) for restore in reading.finish())
+                yield from chunks(shape(restore) for restore in reading.finish())
         if self._is_incremental:
             self._finished.append((addon, reading.delivered))
 
@@ -438,14 +423,3 @@ def _addon(partition: dict[str, Any]) -> Addon:
     if not all(isinstance(id_, str) for id_ in ids):
         raise TypeError(ids)
     return Addon(*ids)
-
-
-def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
-    chunk: list[Record] = []
-    for record in records:
-        chunk.append(record)
-        if len(chunk) == RECORDS_A_WRITE:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
