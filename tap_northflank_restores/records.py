@@ -1,4 +1,4 @@
-"""What makes a record of an item of the API: pure functions of the schema and what is selected."""
+"""What makes a record of an item of the API: pure functions of the schema and the selection."""
 
 from __future__ import annotations
 
@@ -11,25 +11,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from singer_sdk.helpers.types import Record
+    from singer_sdk.singerlib import SelectionMask
 
     from tap_northflank_restores.client import Item
 
 RECORDS_A_WRITE = 1000
 
 
-def shaper(properties: Mapping[str, Any], constants: Mapping[str, Any]) -> Callable[[Item], Record]:
+def shaper(
+    properties: Mapping[str, Any], selected: SelectionMask, constants: Mapping[str, Any]
+) -> Callable[[Item], Record]:
     """Return what makes a record of an item of the API.
 
-    Each property is in the record, null if the API leaves it out; what is not among the properties
-    is left out. A time with an offset is written in UTC.
+    Each selected property of the schema is in the record, null if the API leaves it out; what the
+    schema does not know is left out. Within an object that may have more properties than the schema
+    lists, they stay, unless they are deselected. A time with an offset is written in UTC.
 
     Args:
-        properties: The JSON schema of each property that the record is to have.
+        properties: The stream's properties by name, as JSON schemas.
+        selected: Whether the stream, a property, or one within another is selected.
         constants: Values that the item does not have, or not reliably; they go before its own.
     """
-    constants = {name: value for name, value in constants.items() if name in properties}
-    fields = [name for name in properties if name not in constants]
+    names = [name for name in properties if selected["properties", name]]
+    constants = {name: value for name, value in constants.items() if name in names}
+    fields = [name for name in names if name not in constants]
     times = [name for name in fields if properties[name].get("format") == "date-time"]
+    # Such as ("properties", "config", "properties", "source").
+    inner = [path for path, chosen in selected.items() if len(path) > 2 and not chosen]  # noqa: PLR2004
+    pruned = {path[1] for path in inner}.intersection(fields)
 
     def shape(item: Item) -> Record:
         record = {**constants, **{name: item.get(name) for name in fields}}
@@ -39,9 +48,22 @@ def shaper(properties: Mapping[str, Any], constants: Mapping[str, Any]) -> Calla
                 # What is no time is for the loader to refuse; no text is no time at all.
                 with suppress(ValueError, OverflowError):
                     record[name] = in_utc(text) if text else None
+        for name in pruned:
+            record[name] = _without(record[name], {path[2:] for path in inner if path[1] == name})
         return record
 
     return shape
+
+
+def _without(value: Any, paths: set[tuple[str, ...]]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a value without the properties at these paths: `("properties", "source", …)`."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _without(inner, {path[2:] for path in paths if path[1:2] == (name,)} - {()})
+        for name, inner in value.items()
+        if ("properties", name) not in paths
+    }
 
 
 def chunks(records: Iterable[Record]) -> Iterator[list[Record]]:

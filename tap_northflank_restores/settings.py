@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import logging
 import math
@@ -14,7 +13,7 @@ from urllib.parse import urlsplit
 from requests import PreparedRequest, RequestException
 from singer_sdk import typing as th
 
-from tap_northflank_restores.errors import ConfigurationError
+from tap_northflank_restores.errors import ConfigurationError, did_you_mean
 from tap_northflank_restores.instants import instant
 
 if TYPE_CHECKING:
@@ -212,8 +211,7 @@ def problems(config: Mapping[str, Any]) -> list[str]:
 def warn_unknown(config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     """Warn of each setting that has no effect, as a typing error would otherwise read too much."""
     for name in config.keys() - known.keys():
-        close = difflib.get_close_matches(name, known, 1)
-        hint = f"; did you mean {close[0]}?" if close else "."
+        hint = did_you_mean(name, known)
         logger.warning("Setting %s is unknown and has no effect%s", name, hint)
 
 

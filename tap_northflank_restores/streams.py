@@ -28,10 +28,9 @@ from tap_northflank_restores.records import chunks, shaper
 from tap_northflank_restores.sdk import PagedStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from singer_sdk.helpers.types import Record
-    from singer_sdk.singerlib import Catalog
 
     from tap_northflank_restores.client import Item
     from tap_northflank_restores.tap import TapNorthflankRestores
@@ -58,6 +57,8 @@ class NorthflankStream(PagedStream):
 
     name: str
     schema = StreamSchema(SCHEMAS)
+    primary_keys: ClassVar[Sequence[str]]
+    replication_key: ClassVar[str | None] = None
     list_name: ClassVar[str | None] = None
 
     @property
@@ -88,17 +89,11 @@ class NorthflankStream(PagedStream):
     def shaper(self, **ids: str) -> Callable[[Item], Record]:
         """Return what makes a record of an item of the API.
 
-        Each selected property of the schema is in the record, null if the API leaves it out;
-        what the schema does not know is left out. A time with an offset is written in UTC.
-
         Args:
             ids: What the path says and the item does not: `projectId`, `addonId`.
         """
-        names = [name for name in self.schema["properties"] if self.mask["properties", name]]
-        return shaper(
-            {name: self.schema["properties"][name] for name in names},
-            {"teamId": self.config.get("team_id"), **ids},
-        )
+        constants = {"teamId": self.config.get("team_id"), **ids}
+        return shaper(self.schema["properties"], self.mask, constants)
 
 
 class ProjectsStream(NorthflankStream):
@@ -177,15 +172,6 @@ class RestoresStream(NorthflankStream):
         self._reached: Addon | None = None
         self._changed = 0
         self._state_written = time.monotonic()
-
-    @override
-    def apply_catalog(self, catalog: Catalog) -> None:
-        super().apply_catalog(catalog)
-        if self.replication_key not in {None, REPLICATION_KEY}:
-            raise ConfigurationError(
-                f"The catalog sets the replication-key of restores to {self.replication_key}: "
-                f"it takes {REPLICATION_KEY}, or the replication-method FULL_TABLE."
-            )
 
     @property
     def _is_incremental(self) -> bool:

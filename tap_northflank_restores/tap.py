@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections import Counter
+from copy import deepcopy
 from functools import cached_property
 from pathlib import PurePath
 from types import NoneType
@@ -21,6 +22,7 @@ from singer_sdk.helpers.capabilities import (
 )
 from typing_extensions import override
 
+from tap_northflank_restores import catalog as catalogs
 from tap_northflank_restores import command, files, settings, streams
 from tap_northflank_restores.account import Account
 from tap_northflank_restores.client import Client
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from singer_sdk.singerlib import Catalog
 
 # After SIGINT or SIGTERM: how long a write that the loader does not take may hold the end, in s.
 GRACE = 5.0
@@ -69,6 +72,7 @@ class TapNorthflankRestores(Tap):
         *,
         config: Any = None,  # noqa: ANN401 - as the SDK
         state: Any = None,  # noqa: ANN401 - as the SDK, and checked here
+        catalog: Any = None,  # noqa: ANN401 - as the SDK, and checked here
         parse_env_config: bool = False,
         validate_config: bool = True,
         **kwargs: Any,  # noqa: ANN401 - as the SDK
@@ -78,13 +82,14 @@ class TapNorthflankRestores(Tap):
         Args:
             config: The settings; one of None takes its default.
             state: The state, a dictionary or the path of a file.
+            catalog: What to select, a dictionary or a `Catalog`; the tap's own choice if None.
             parse_env_config: Whether to take settings from the environment too.
             validate_config: Whether to refuse wrong settings.
             kwargs: As the SDK's.
 
         Raises:
             InvalidSettingsError: A setting is wrong.
-            ConfigurationError: The state cannot be used.
+            ConfigurationError: The state or the catalog cannot be used.
         """
         self._stop = threading.Event()
         self._counting = threading.Lock()
@@ -98,6 +103,7 @@ class TapNorthflankRestores(Tap):
             super().__init__(
                 config=config,
                 state=state,
+                catalog=None if catalog is None else catalogs.read(catalog),
                 parse_env_config=parse_env_config,
                 validate_config=validate_config,
                 **kwargs,
@@ -120,6 +126,16 @@ class TapNorthflankRestores(Tap):
         stream = self.streams[streams.RestoresStream.name]
         assert isinstance(stream, streams.RestoresStream)  # noqa: S101 - for the type
         return stream
+
+    @property
+    @override
+    def catalog(self) -> Catalog:
+        """The catalog that stream maps are checked against."""
+        catalog = deepcopy(super().catalog)
+        for entry in catalog.values():
+            # Or a map of a stream that is not selected would find no key in its schema.
+            entry.metadata.root.selected = True
+        return catalog
 
     @override
     def discover_streams(self) -> list[Stream]:
@@ -226,7 +242,9 @@ class TapNorthflankRestores(Tap):
     def invoke(
         cls, *, state: IO[str] | None = None, catalog: IO[str] | None = None, **kwargs: Any
     ) -> None:
-        super().invoke(state=files.state(state), catalog=files.catalog(catalog), **kwargs)
+        super().invoke(
+            state=files.again("--state", state), catalog=files.again("--catalog", catalog), **kwargs
+        )
 
     @classmethod
     @override

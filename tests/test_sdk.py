@@ -28,10 +28,10 @@ WHAT_TO_DO = (
 
 # The parameters by which the tap calls these, or the SDK calls those of the tap.
 PARAMETERS: dict[str, list[str]] = {
+    "_generate_record_messages": ["self", "record"],
     "_increment_stream_state": ["self", "latest_record", "context"],
     "_sync_records": ["self", "context", "write_messages"],
     "_write_batch_message": ["self", "encoding", "manifest"],
-    "_write_record_message": ["self", "record"],
     "_write_starting_replication_value": ["self", "context"],
     "_write_state_message": ["self"],
 }
