@@ -7,6 +7,7 @@ import json
 from types import NoneType
 from typing import IO
 
+from tap_northflank_restores import texts
 from tap_northflank_restores.errors import ConfigurationError
 
 
@@ -25,8 +26,8 @@ def again(option: str, file: IO[str] | None) -> IO[str] | None:
     if file is None:
         return None
     try:
-        # Of bytes, `json` finds out the encoding.
-        parsed = json.loads(file.buffer.read() if hasattr(file, "buffer") else file.read())
+        content = file.buffer.read() if hasattr(file, "buffer") else file.read().encode()
+        parsed = json.loads(texts.mended(content))
     except ValueError as error:
         msg = f"The file of {option} cannot be read: {error}. It takes a JSON object."
         raise ConfigurationError(msg) from error
