@@ -80,7 +80,7 @@ class TapNorthflankRestores(Tap):
         """Check the settings and the state; nothing is sent before they are right.
 
         Args:
-            config: The settings; one of None takes its default.
+            config: The settings; one of None or an empty text takes its default.
             state: The state, a dictionary or the path of a file.
             catalog: What to select, a dictionary or a `Catalog`; the tap's own choice if None.
             parse_env_config: Whether to take settings from the environment too.
@@ -97,8 +97,9 @@ class TapNorthflankRestores(Tap):
         if not isinstance(state, (dict, str, PurePath, NoneType)):
             msg = "The state is not a JSON object. Give the one that the last run wrote, or none."
             raise ConfigurationError(msg)
+        self.append_builtin_config(self.config_jsonschema)
         if isinstance(config, dict):
-            config = {name: value for name, value in config.items() if value is not None}
+            config = settings.read(config, self.config_jsonschema["properties"])
         try:
             super().__init__(
                 config=config,
@@ -111,14 +112,16 @@ class TapNorthflankRestores(Tap):
         except ConfigValidationError as error:
             lines = settings.problems(self.config) or error.errors
             raise InvalidSettingsError(lines, error.schema) from error
-        except ValueError:
-            if parse_env_config:
-                settings.check_environment(self.config_jsonschema["properties"])
-            raise
         if validate_config:
             if lines := settings.problems(self.config):
                 raise InvalidSettingsError(lines, self.config_jsonschema)
             settings.warn_unknown(self.config, self.config_jsonschema["properties"])
+
+    @property
+    def _env_var_config(self) -> dict[str, Any]:
+        # The SDK's own takes an empty variable for a value, and tells of a wrong number badly.
+        properties = self.config_jsonschema["properties"]
+        return settings.read(settings.from_environment(properties), properties)
 
     @property
     def restores(self) -> streams.RestoresStream:
@@ -249,11 +252,11 @@ class TapNorthflankRestores(Tap):
     @classmethod
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        try:
-            return super().cb_config(ctx, param, value)
-        except (OSError, ValueError, TypeError) as error:
-            msg = f"--config {' '.join(value)} cannot be read: {error}. It takes a JSON object."
-            raise ConfigurationError(msg) from error
+        read = super().cb_config(ctx, param, tuple(each for each in value if each == "ENV"))
+        for path in value:
+            if path != "ENV":
+                read.config |= files.config(path)
+        return read
 
     @classmethod
     @override

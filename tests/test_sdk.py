@@ -36,6 +36,7 @@ PARAMETERS: dict[str, list[str]] = {
     "_write_state_message": ["self"],
 }
 INSTANCE_NAMES = ["_tap"]
+TAP_PROPERTIES = {"_env_var_config"}
 TAP_NAMES = {"_handle_termination": ["self", "signum", "frame"]}
 
 
@@ -88,6 +89,11 @@ def test_a_private_name_of_the_tap_is_there_and_takes_what_it_took(name: str) ->
     assert parameters(found) == TAP_NAMES[name]
 
 
+@pytest.mark.parametrize("name", TAP_PROPERTIES)
+def test_a_private_property_of_the_tap_is_there(name: str) -> None:
+    assert name in dir(Tap), f"{INSTALLED} has no Tap.{name} any more. {WHAT_TO_DO}"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_sdk_gives_signals_to_the_tap(tap: TapNorthflankRestores, number: int) -> None:
     assert signal.getsignal(number) == tap._handle_termination, (  # noqa: SLF001
@@ -96,7 +102,7 @@ def test_the_sdk_gives_signals_to_the_tap(tap: TapNorthflankRestores, number: in
 
 
 def test_no_other_private_name_of_the_sdk_is_overridden() -> None:
-    known = {*PRIVATE_NAMES, *TAP_NAMES}
+    known = {*PRIVATE_NAMES, *TAP_NAMES, *TAP_PROPERTIES}
     classes: list[type] = [PagedStream, TapNorthflankRestores, streams.NorthflankStream]
     classes += streams.STREAMS
     hidden = {
