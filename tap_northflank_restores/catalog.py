@@ -14,7 +14,7 @@ import msgspec
 from singer_sdk.singerlib import Catalog, CatalogEntry, Metadata, MetadataMapping, Schema
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE, REPLICATION_INCREMENTAL
 
-from tap_northflank_restores.errors import ConfigurationError, did_you_mean
+from tap_northflank_restores.errors import ConfigurationError, did_you_mean, shown
 from tap_northflank_restores.streams import SCHEMAS, STREAMS, NorthflankStream
 
 Breadcrumb = tuple[str, ...]
@@ -90,14 +90,14 @@ def _entries(given: object) -> dict[str, _Entry]:
     names = [stream.name for stream in STREAMS]
     for each in _converted(given, _Given, "").streams:
         called = each.get("tap_stream_id") or each.get("stream") if isinstance(each, dict) else None
-        entry = _converted(each, _Entry, f"stream {called}: ")
+        entry = _converted(each, _Entry, f"stream {shown(called)}: ")
         name = entry.tap_stream_id or entry.stream
         if name is None:
             raise ConfigurationError(_no_catalog("a stream without tap_stream_id"))
         if name not in names:
             hint = did_you_mean(name, names)
             logger.warning(
-                "The catalog has the stream %s, which the tap does not have%s", name, hint
+                "The catalog has the stream %s, which the tap does not have%s", shown(name), hint
             )
             continue
         if name in entries:
@@ -107,8 +107,8 @@ def _entries(given: object) -> dict[str, _Entry]:
             if other not in {None, name}:
                 stream_maps = json.dumps({name: {"__alias__": other}})
                 raise ConfigurationError(
-                    f"The catalog calls the stream {name} {other}, and a catalog cannot rename a "
-                    f"stream. Call it {name} there, and set stream_maps to {stream_maps}."
+                    f"The catalog calls the stream {name} {shown(other)}, and a catalog cannot rename "
+                    f"a stream. Call it {name} there, and set stream_maps to {stream_maps}."
                 )
         entries[name] = entry
     return entries
@@ -176,8 +176,8 @@ def _replication_method(stream: type[NorthflankStream], given: _Entry, root: _Me
     takes = dict.fromkeys([own, REPLICATION_FULL_TABLE])
     if method is not None and method not in takes:
         raise ConfigurationError(
-            f"The catalog sets the replication-method of {stream.name} to {method}: it takes "
-            f"{' or '.join(takes)}."
+            f"The catalog sets the replication-method of {stream.name} to {shown(method)}: it "
+            f"takes {' or '.join(takes)}."
         )
     method = method or own
     key = root.replication_key or given.replication_key
@@ -188,7 +188,8 @@ def _replication_method(stream: type[NorthflankStream], given: _Entry, root: _Me
             else "none, as it is sent in full with each sync"
         )
         raise ConfigurationError(
-            f"The catalog sets the replication-key of {stream.name} to {key}: it takes {takes_key}."
+            f"The catalog sets the replication-key of {stream.name} to {shown(key)}: it takes "
+            f"{takes_key}."
         )
     return method
 
@@ -201,16 +202,37 @@ def _warn_of_what_is_not_taken(
         logger.warning(
             "The catalog sets the key of %s to %s, which has no effect: it is %s.",
             stream.name,
-            ", ".join(key),
+            shown(", ".join(key)),
             ", ".join(stream.primary_keys),
+        )
+    changed = [
+        name
+        for name, schema in given.schema.properties.items()
+        if name in properties and _changes_type(schema, properties[name])
+    ]
+    if changed:
+        logger.warning(
+            "The catalog changes the type of properties of %s, which has no effect: %s.",
+            stream.name,
+            ", ".join(changed),
         )
     if unknown := sorted(given.schema.properties.keys() - properties.keys()):
         logger.warning(
             "The catalog lists properties of %s that the tap does not have, and they are left "
             "out: %s.",
             stream.name,
-            ", ".join(unknown),
+            shown(", ".join(unknown)),
         )
+
+
+def _changes_type(schema: object, own: dict[str, Any]) -> bool:
+    if not isinstance(schema, dict) or "type" not in schema:
+        return False
+    types, own_types = (
+        sorted(map(str, each if isinstance(each, list) else [each]))
+        for each in (schema["type"], own["type"])
+    )
+    return types != own_types or schema.get("format") != own.get("format")
 
 
 def _converted(value: object, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - as msgspec

@@ -91,3 +91,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return the end of a line about a name that does not exist: the closest that does, if any."""
     close = difflib.get_close_matches(name, known, 1)
     return f"; did you mean {close[0]}?" if close else "."
+
+
+def shown(value: object) -> str:
+    """Return a value that a user gave as a part of a line, however long it is."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004 - a line's length

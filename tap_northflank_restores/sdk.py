@@ -50,6 +50,9 @@ class PagedStream(Stream):
     def keep_state(self) -> None:
         """Take into the state what is delivered by now. Called only when all records are out."""
 
+    def count_written(self, records: int) -> None:
+        """Take note of records that were handed to the loader, after the stream maps."""
+
     def give_up(self) -> None:
         """End what runs in the background. Called when the sync of this stream fails."""
 
@@ -98,8 +101,9 @@ class PagedStream(Stream):
             if not write_messages:
                 # The SDK would put records into files as they are before the stream maps.
                 for record in super()._sync_records(context, write_messages=False):
-                    for stream_map in self.stream_maps:
-                        yield from self._mapped(stream_map, [record])
+                    for mapped in self._mapped(self.stream_maps[0], [record]):
+                        yield mapped
+                        self.count_written(1)
             elif self.is_sample:
                 yield from super()._sync_records(context)
             else:
@@ -115,6 +119,7 @@ class PagedStream(Stream):
                 for stream_map in self.stream_maps:
                     records = self._mapped(stream_map, page)
                     writer.write_records(stream_map.stream_alias, records)
+                    self.count_written(len(records))
                 counter.increment(len(page))
 
     def _mapped(self, stream_map: StreamMap, page: list[Record]) -> list[Record]:

@@ -15,7 +15,7 @@ from dotenv import find_dotenv, load_dotenv
 from requests import PreparedRequest, RequestException
 from singer_sdk import typing as th
 
-from tap_northflank_restores.errors import ConfigurationError, did_you_mean
+from tap_northflank_restores.errors import ConfigurationError, did_you_mean, shown
 from tap_northflank_restores.instants import instant
 
 if TYPE_CHECKING:
@@ -324,7 +324,7 @@ def problems(config: Mapping[str, Any]) -> list[str]:
                 )
         elif not setting.kind.is_right(value):
             hidden = setting.secret or "@" in str(value)
-            got = "" if hidden else f", not {_shortened(value)}"
+            got = "" if hidden else f", not {shown(value)}"
             lines.append(f"Setting {name} takes {takes}{got}.")
     return lines
 
@@ -334,8 +334,3 @@ def warn_unknown(config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
     for name in config.keys() - known.keys():
         hint = did_you_mean(name, known)
         logger.warning("Setting %s is unknown and has no effect%s", name, hint)
-
-
-def _shortened(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004 - a line's length

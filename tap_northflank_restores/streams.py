@@ -189,6 +189,10 @@ class RestoresStream(NorthflankStream):
         return self.selected and not self.is_dropped and self.interrupted_after is None
 
     @override
+    def count_written(self, records: int) -> None:
+        self.tap.progress.sent += records
+
+    @override
     def get_pages(self) -> Iterator[list[Record]]:
         try:
             yield from self._read_addons()
@@ -213,9 +217,7 @@ class RestoresStream(NorthflankStream):
         progress.addons = len(addons)
         for addon, pages in account.read(addons, self.name):
             try:
-                for page in self._read_addon(addon, pages):
-                    progress.sent += len(page)
-                    yield page
+                yield from self._read_addon(addon, pages)
             except VanishedError:
                 pass
             except (APIError, AccessError, ConfigurationError):

@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from tap_northflank_restores import catalog as catalogs
 from tap_northflank_restores import streams
+from tap_northflank_restores.errors import ConfigurationError
 from tests.support import company, schemas, selecting, small_world, sync, tap
 
 if TYPE_CHECKING:
@@ -222,7 +226,11 @@ def test_the_key_of_each_stream_is_the_tap_s(
     ("stream", "change", "said"),
     [
         *(
-            ("restores", change, f"sets the replication-method of restores to {method}: it takes ")
+            (
+                "restores",
+                change,
+                f"sets the replication-method of restores to {method!r}: it takes ",
+            )
             for method in ("LOG_BASED", "incremental", "full_table", "FULL")
             for change in (
                 setting(replication_method=method),
@@ -233,27 +241,27 @@ def test_the_key_of_each_stream_is_the_tap_s(
         (
             "addons",
             saying(replication_method="INCREMENTAL"),
-            "sets the replication-method of addons to INCREMENTAL: it takes FULL_TABLE.",
+            "sets the replication-method of addons to 'INCREMENTAL': it takes FULL_TABLE.",
         ),
         (
             "restores",
             saying(replication_key="restoreTimestamp"),
-            "sets the replication-key of restores to restoreTimestamp: it takes completedAt",
+            "sets the replication-key of restores to 'restoreTimestamp': it takes completedAt",
         ),
         (
             "addons",
             setting(replication_key="updatedAt"),
-            "sets the replication-key of addons to updatedAt: it takes none",
+            "sets the replication-key of addons to 'updatedAt': it takes none",
         ),
-        ("restores", setting(stream="drills"), "calls the stream restores drills"),
-        ("restores", setting(stream_alias="drills"), "calls the stream restores drills"),
-        ("restores", setting(schema=[]), "is not a Singer catalog (stream restores: "),
-        ("restores", setting(schema={}), "is not a Singer catalog (stream restores: "),
-        ("restores", setting(schema={"properties": []}), "is not a Singer catalog (stream resto"),
-        ("restores", setting(key_properties="id"), "is not a Singer catalog (stream restores: "),
-        ("restores", setting(metadata={}), "is not a Singer catalog (stream restores: "),
-        ("restores", saying(selected="false"), "is not a Singer catalog (stream restores: "),
-        ("restores", saying(selected=0), "is not a Singer catalog (stream restores: "),
+        ("restores", setting(stream="drills"), "calls the stream restores 'drills'"),
+        ("restores", setting(stream_alias="drills"), "calls the stream restores 'drills'"),
+        ("restores", setting(schema=[]), "is not a Singer catalog (stream 'restores': "),
+        ("restores", setting(schema={}), "is not a Singer catalog (stream 'restores': "),
+        ("restores", setting(schema={"properties": []}), "is not a Singer catalog (stream 'resto"),
+        ("restores", setting(key_properties="id"), "is not a Singer catalog (stream 'restores': "),
+        ("restores", setting(metadata={}), "is not a Singer catalog (stream 'restores': "),
+        ("restores", saying(selected="false"), "is not a Singer catalog (stream 'restores': "),
+        ("restores", saying(selected=0), "is not a Singer catalog (stream 'restores': "),
         ("restores", setting(tap_stream_id="addons", stream=None), "has the stream addons twice."),
     ],
 )
@@ -286,22 +294,36 @@ def test_a_stream_that_is_not_selected_may_say_what_it_likes_of_its_replication(
         (
             setting(tap_stream_id="restore", stream="restore"),
             (
-                "The catalog has the stream restore, which the tap does not have; did you mean "
+                "The catalog has the stream 'restore', which the tap does not have; did you mean "
                 "restores?"
             ),
         ),
         (
             setting(key_properties=["id"]),
             (
-                "The catalog sets the key of restores to id, which has no effect: it is projectId, "
-                "addonId, id."
+                "The catalog sets the key of restores to 'id', which has no effect: it is "
+                "projectId, addonId, id."
+            ),
+        ),
+        (
+            types_changed,
+            (
+                "The catalog changes the type of properties of restores, which has no effect: "
+                "teamId, projectId, addonId, id, status, restoreTimestamp, completedAt, backupId."
+            ),
+        ),
+        (
+            lambda entry: entry["schema"]["properties"]["backupId"].update(format="uuid"),
+            (
+                "The catalog changes the type of properties of restores, which has no effect: "
+                "backupId."
             ),
         ),
         (
             lambda entry: entry["schema"]["properties"].update(endedAt={}, by={"type": "string"}),
             (
                 "The catalog lists properties of restores that the tap does not have, and they are "
-                "left out: by, endedAt."
+                "left out: 'by, endedAt'."
             ),
         ),
     ],
@@ -316,6 +338,41 @@ def test_what_has_no_effect_is_warned_of(
     assert run.exit_code == 0
     assert run.logged("WARNING") == [warning]
     assert len(run.records["addons"]) == 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda each: (
+        st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=5), each, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(st.data())
+def test_whatever_stands_in_a_catalog_it_is_read_or_refused_in_one_line(
+    data: st.DataObject,
+) -> None:
+    made: Any = selecting(*STREAMS)
+    node: Any = made
+    while True:
+        at = data.draw(st.sampled_from(list(node) if isinstance(node, dict) else range(len(node))))
+        if not isinstance(node[at], (dict, list)) or not node[at] or data.draw(st.booleans()):
+            break
+        node = node[at]
+    node[at] = data.draw(JSON)
+
+    try:
+        catalog = catalogs.read(made)
+    except ConfigurationError as error:
+        line = str(error)
+    else:
+        line = "read"
+        assert list(catalog) == STREAMS
+        assert catalog["restores"].key_properties == KEY
+
+    assert len(line.splitlines()) == 1
 
 
 @pytest.mark.parametrize("catalog", [{"streams": []}, None])

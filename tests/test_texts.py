@@ -61,7 +61,7 @@ def answered(content: bytes, **settings: Any) -> Run:
         (rb"\\\\ud83d", r"\\ud83d"),
         (rb"\"\ud83d\"", f'"{BAD}"'),
         ("é😀".encode(), "é😀"),
-        (b"caf\xe9", f"caf{BAD}"),
+        (b"\xe9t\xe9", f"{BAD}t{BAD}"),
         (b"\xed\xa0\xbd", BAD * 3),
         (b"a\x00b", f"a{BAD}b"),
         ("\ufeff".encode(), "\ufeff"),
