@@ -107,8 +107,8 @@ def _entries(given: object) -> dict[str, _Entry]:
             if other not in {None, name}:
                 stream_maps = json.dumps({name: {"__alias__": other}})
                 raise ConfigurationError(
-                    f"The catalog calls the stream {name} {shown(other)}, and a catalog cannot rename "
-                    f"a stream. Call it {name} there, and set stream_maps to {stream_maps}."
+                    f"The catalog calls the stream {name} {shown(other)}, and a catalog cannot "
+                    f"rename a stream. Call it {name} there, and set stream_maps to {stream_maps}."
                 )
         entries[name] = entry
     return entries

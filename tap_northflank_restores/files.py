@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from types import NoneType
 from typing import IO, Any
 
 from tap_northflank_restores import texts
@@ -22,19 +21,20 @@ def again(option: str, file: IO[str] | None) -> IO[str] | None:
         file: The file, if the option is set.
 
     Raises:
-        ConfigurationError: It holds no JSON object, nor null.
+        ConfigurationError: It holds no JSON object; for a state null will do.
     """
     if file is None:
         return None
     try:
         content = file.buffer.read() if hasattr(file, "buffer") else file.read().encode()
         parsed = json.loads(texts.mended(content))
+        text = json.dumps(parsed)
     except (OSError, ValueError, RecursionError) as error:
         msg = f"The file of {option} cannot be read: {error}. It takes a JSON object."
         raise ConfigurationError(msg) from error
-    if not isinstance(parsed, (dict, NoneType)):
+    if not isinstance(parsed, dict) and not (parsed is None and option == "--state"):
         raise ConfigurationError(f"The file of {option} is another JSON value than an object.")
-    return io.StringIO(json.dumps(parsed))
+    return io.StringIO(text)
 
 
 def config(path: str) -> dict[str, Any]:
@@ -44,9 +44,7 @@ def config(path: str) -> dict[str, Any]:
         ConfigurationError: It cannot be read, or holds no JSON object.
     """
     try:
-        content = Path(path).read_bytes()
-        # Not mended: a token or id with an odd character is for the settings' own line.
-        parsed = json.loads(content)
+        parsed = json.loads(texts.mended(Path(path).read_bytes()))
         if not isinstance(parsed, dict):
             raise TypeError("another JSON value than an object")  # noqa: TRY301 - said with the others
     except (OSError, TypeError, ValueError, RecursionError) as error:

@@ -630,6 +630,14 @@ def test_a_catalog_of_another_shape_ends_with_one_line(server: Server, catalog: 
     assert run.requests == []
 
 
+def test_null_is_a_state_but_no_catalog(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "null.json"
+    path.write_text("null", encoding="utf-8")
+
+    assert sync(server, "--state", str(path)).exit_code == 0
+    assert sync(server, "--catalog", str(path)).exit_code == 2
+
+
 def test_a_process_ends_with_the_exit_code_of_a_wrong_setting(server: Server) -> None:
     with command_line(server, page_size=0) as words, process(words) as running:
         run = ended(running)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_northflank_restores import texts
-from tests.support import Run, partitions, selecting, sync
+from tests.support import Run, partitions, selecting, small_world, sync
 from tests.test_batches import batches, records_of
 from tests.test_transport import answering, read, response
 
@@ -146,6 +146,17 @@ def test_a_state_with_odd_text_is_read(server: Server, tmp_path: Path) -> None:
 
     assert run.exit_code == 0
     assert run.state["bookmarks"]["other"] == {"note": BAD * 2}
+
+
+def test_odd_text_in_the_settings_is_mended_too(server: Server, tmp_path: Path) -> None:
+    server.world = small_world(a=1)
+    path = tmp_path / "more.json"
+    path.write_bytes(rb"""{"stream_maps": {"restores": {"note": "'\ud83d\u0000'"}}}""")
+
+    run = sync(server, "--config", str(path))
+
+    assert run.exit_code == 0
+    assert run.records["restores"][0]["note"] == BAD * 2
 
 
 @pytest.mark.parametrize(
