@@ -290,8 +290,9 @@ def from_environment(properties: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         ConfigurationError: The `.env` is no text.
     """
-    path = find_dotenv(usecwd=True)
+    path = ".env"
     try:
+        path = find_dotenv(usecwd=True)
         load_dotenv(path, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"The file {path} cannot be read: {error}.") from error
