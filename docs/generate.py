@@ -83,6 +83,9 @@ def plugin() -> str:
 
 def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     (kind,) = KINDS.intersection(schema["type"])
+    if kind in {"array", "integer"}:
+        # Meltano shows a traceback for a text that is none; the tap reads it, or says a line.
+        kind = "string"
     setting = {
         "name": name,
         "kind": "date_iso8601" if schema.get("format") == "date-time" else kind,
@@ -153,16 +156,14 @@ def _fields(schema: dict[str, Any], path: str = "") -> Iterator[list[str]]:
 def own_settings() -> Iterator[str]:
     """Yield the table of the tap's own settings."""
     rows = []
-    for name, (_, takes) in settings.TAKES.items():
-        schema = settings.SCHEMA["properties"][name]
-        default = schema.get("default")
-        required = name in settings.SCHEMA["required"]
+    for setting in settings.SETTINGS:
+        default = "" if setting.default is None else f"`{setting.default}`"
         rows.append(
             [
-                f"`{name}`",
-                takes,
-                "required" if required else "" if default is None else f"`{default}`",
-                schema["description"],
+                f"`{setting.name}`",
+                setting.kind.takes,
+                "required" if setting.required else default,
+                setting.description,
             ]
         )
     yield from _table(["Setting", "Takes", "Default", "Meaning"], rows)
@@ -170,10 +171,11 @@ def own_settings() -> Iterator[str]:
 
 def sdk_settings() -> Iterator[str]:
     """Yield the table of the settings that every tap of the SDK has."""
+    own = {setting.name for setting in settings.SETTINGS}
     rows = [
         [f"`{name}`", schema.get("description") or schema.get("title") or ""]
         for name, schema in about()["settings"]["properties"].items()
-        if name not in settings.TAKES
+        if name not in own
     ]
     yield from _table(["Setting", "Meaning"], rows)
 

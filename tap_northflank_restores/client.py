@@ -26,6 +26,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from singer_sdk.authenticators import BearerTokenAuthenticator
 
+from tap_northflank_restores import texts
 from tap_northflank_restores.errors import (
     AccessError,
     APIError,
@@ -347,13 +348,13 @@ _REDIRECTS = {
 
 def _decode(body: bytes, name: str) -> tuple[list[Item], _Pagination]:
     try:
-        decoded = _body_decoder.decode(body)
+        decoded = _body_decoder.decode(texts.mended(body))
         items = _items_decoder.decode(decoded.data[name])
         for item in items:
             if type(id_ := item["id"]) is not str:
                 # The reference shows ids that may be numbers; everything else is not documented.
                 item["id"] = str(msgspec.convert(id_, int))
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else _one_line(error)
         kind = "HTML" if body.lstrip()[:1] == b"<" else "a body that is not as documented"
         msg = f"200 with {kind} ({what})"

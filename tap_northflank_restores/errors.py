@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from enum import IntEnum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.exceptions import ConfigValidationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class ExitCode(IntEnum):
@@ -81,3 +85,15 @@ class InterruptedSyncError(TapError):
     def __init__(self) -> None:
         """Say what the user is to know."""
         super().__init__("Interrupted; the state is written, and the next run goes on from there.")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a line about a name that does not exist: the closest that does, if any."""
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else "."
+
+
+def shown(value: object) -> str:
+    """Return a value that a user gave as a part of a line, however long it is."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004 - a line's length

@@ -4,54 +4,50 @@ from __future__ import annotations
 
 import io
 import json
-from types import NoneType
+from pathlib import Path
 from typing import IO, Any
 
-from singer_sdk.singerlib import Catalog
-
+from tap_northflank_restores import texts
 from tap_northflank_restores.errors import ConfigurationError
 
 
-def state(file: IO[str] | None) -> IO[str] | None:
-    """Return the file of `--state` again.
+def again(option: str, file: IO[str] | None) -> IO[str] | None:
+    """Return the file of an option again, as plain JSON.
+
+    A byte order mark is read over, and UTF-16 with one is read too: PowerShell writes both.
+
+    Args:
+        option: `--state` or `--catalog`.
+        file: The file, if the option is set.
 
     Raises:
-        ConfigurationError: It holds no JSON object, nor null.
-    """
-    return None if file is None else io.StringIO(_read("--state", file)[0])
-
-
-def catalog(file: IO[str] | None) -> IO[str] | None:
-    """Return the file of `--catalog` again.
-
-    Raises:
-        ConfigurationError: It holds no Singer catalog.
+        ConfigurationError: It holds no JSON object; for a state null will do.
     """
     if file is None:
         return None
-    text, parsed = _read("--catalog", file)
     try:
-        if not isinstance(parsed["streams"], list):
-            raise TypeError("streams is not a list")  # noqa: TRY301 - said with the others
-        for stream, entry in Catalog.from_dict(parsed).items():
-            if not entry.schema.properties:
-                raise TypeError(f"{stream} has no schema")  # noqa: TRY301 - said with the others
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        msg = (
-            f"The file of --catalog is not a Singer catalog ({type(error).__name__}: {error}). "
-            "Make one with --discover."
-        )
+        content = file.buffer.read() if hasattr(file, "buffer") else file.read().encode()
+        parsed = json.loads(texts.mended(content))
+        text = json.dumps(parsed)
+    except (OSError, ValueError, RecursionError) as error:
+        msg = f"The file of {option} cannot be read: {error}. It takes a JSON object."
         raise ConfigurationError(msg) from error
+    if not isinstance(parsed, dict) and not (parsed is None and option == "--state"):
+        raise ConfigurationError(f"The file of {option} is another JSON value than an object.")
     return io.StringIO(text)
 
 
-def _read(option: str, file: IO[str]) -> tuple[str, Any]:
+def config(path: str) -> dict[str, Any]:
+    """Read a file of `--config`, in an encoding as for `again`.
+
+    Raises:
+        ConfigurationError: It cannot be read, or holds no JSON object.
+    """
     try:
-        text = file.read()
-        parsed = json.loads(text)
-    except ValueError as error:
-        msg = f"The file of {option} cannot be read: {error}. It takes a JSON object."
+        parsed = json.loads(texts.mended(Path(path).read_bytes()))
+        if not isinstance(parsed, dict):
+            raise TypeError("another JSON value than an object")  # noqa: TRY301 - said with the others
+    except (OSError, TypeError, ValueError, RecursionError) as error:
+        msg = f"--config {path} cannot be read: {error}. It takes a JSON object."
         raise ConfigurationError(msg) from error
-    if not isinstance(parsed, (dict, NoneType)):
-        raise ConfigurationError(f"The file of {option} is another JSON value than an object.")
-    return text, parsed
+    return parsed

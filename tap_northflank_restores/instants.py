@@ -37,10 +37,10 @@ def instant(text: str) -> int:
 
 
 def in_utc(text: str) -> str:
-    """Write a time in UTC with `Z`, the instant being the same.
+    """Write a time as loaders take it: in UTC with `Z`, the instant being the same.
 
     Loaders with columns without a zone drop an offset, and with it the instant; the COPY of
-    PostgreSQL does, whatever the session's zone is.
+    PostgreSQL does, whatever the session's zone is. What has `Z` already stays as it is.
 
     Args:
         text: A date and time as `instant` reads it.
@@ -48,6 +48,24 @@ def in_utc(text: str) -> str:
     Raises:
         ValueError: The text is not a date and time.
     """
-    moment = _EPOCH + instant(text) * _MICROSECOND
+    if _is_plain(text):
+        datetime.fromisoformat(text[:-1])
+        return text
+    try:
+        moment = _EPOCH + instant(text) * _MICROSECOND
+    except OverflowError as error:
+        raise ValueError("a time before the year 1 or after 9999") from error
     precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
     return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether a text looks like 2021-01-20T11:19:54.494Z, with or without the fraction."""
+    return (
+        len(text) in {20, 24}
+        and text[-1] == "Z"
+        and text[10] == "T"
+        and text[4] == text[7] == "-"
+        and text[13] == text[16] == ":"
+        and (len(text) == 20 or text[19] == ".")  # noqa: PLR2004 - as above
+    )

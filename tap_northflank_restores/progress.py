@@ -21,7 +21,7 @@ class Progress:
         addons: Addons whose restores are to be read; None while they are being listed.
         done: Addons read to their end.
         read: Restores read.
-        sent: Restores sent.
+        sent: Restores handed to the loader; whether it loads them, only its own log tells.
     """
 
     def __init__(self, quota: Quota) -> None:
@@ -42,15 +42,21 @@ class Progress:
     def summarise(self) -> None:
         """Write the last line."""
         seconds = time.monotonic() - self._started
-        logger.info("Done in %.1f s: %s", seconds, self._counts())
+        if self.addons is None:
+            logger.info("Done in %.1f s: restores not read, %s", seconds, self._requests())
+        else:
+            logger.info("Done in %.1f s: %s", seconds, self._counts())
 
     def _counts(self) -> str:
-        left = self._quota.remaining
         return (
             f"{self.done} of {'?' if self.addons is None else self.addons} addons, "
-            f"{self.read} restores read, {self.sent} sent, {self._quota.spent} requests made, "
-            f"{'no limit known' if left is None else f'{left} left'}"
+            f"{self.read} restores read, {self.sent} handed to the loader, {self._requests()}"
         )
+
+    def _requests(self) -> str:
+        left = self._quota.remaining
+        known = "no limit known" if left is None else f"{left} left"
+        return f"{self._quota.spent} requests made, {known}"
 
     def _to_go(self) -> str:
         if waiting := self._quota.waiting:

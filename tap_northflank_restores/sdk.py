@@ -5,10 +5,12 @@ tests/test_sdk.py fails clearly when one of these names changes.
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
+from singer_sdk.singerlib import RecordMessage
 from typing_extensions import override
 
 from tap_northflank_restores.errors import ConfigurationError, OutputError, TapError
@@ -18,15 +20,16 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.mapper import StreamMap
 
     from tap_northflank_restores.messages import MessageWriter
 
 # Private names of `singer_sdk.Stream` that the class below overrides or uses.
 PRIVATE_NAMES = (
+    "_generate_record_messages",
     "_increment_stream_state",
     "_sync_records",
     "_write_batch_message",
-    "_write_record_message",
     "_write_starting_replication_value",
     "_write_state_message",
 )
@@ -36,8 +39,8 @@ class PagedStream(Stream):
     """A stream of pages of records that keeps its own state.
 
     The SDK takes a record through about fifteen calls, looks its partition up by a linear scan and
-    serialises it alone: some 50 µs. When nothing but writing is asked for, a page of records here
-    goes out in one write; stream maps, flattening, BATCH mode and `--test` take the SDK's way.
+    serialises it alone: some 50 µs. Here a page of records goes through the stream maps, if there
+    are any, and out in one write. BATCH mode and `--test` take the SDK's way with the same records.
     """
 
     # What ended the reading while a batch was being filled: the records so far go out first, in a
@@ -45,11 +48,14 @@ class PagedStream(Stream):
     _postponed: list[TapError] | None = None
 
     def get_pages(self) -> Iterator[list[Record]]:
-        """Yield pages of records, ready to be written."""
+        """Yield pages of records, which have the selected properties of the schema and no other."""
         raise NotImplementedError
 
     def keep_state(self) -> None:
         """Take into the state what is delivered by now. Called only when all records are out."""
+
+    def count_written(self, records: int) -> None:
+        """Take note of records that were handed to the loader, after the stream maps."""
 
     def give_up(self) -> None:
         """End what runs in the background. Called when the sync of this stream fails."""
@@ -101,8 +107,14 @@ class PagedStream(Stream):
         if self.is_dropped:
             return  # It would cost requests, and its state would stand for what nobody got.
         try:
-            if self.is_sample or not write_messages or self._is_transformed():
-                yield from super()._sync_records(context, write_messages=write_messages)
+            if not write_messages:
+                # The SDK would put records into files as they are before the stream maps.
+                for record in super()._sync_records(context, write_messages=False):
+                    for mapped in self._mapped(self.stream_maps[0], [record]):
+                        yield mapped
+                        self.count_written(1)
+            elif self.is_sample:
+                yield from super()._sync_records(context)
             else:
                 self._sync_pages()
         except BaseException:
@@ -113,36 +125,46 @@ class PagedStream(Stream):
         writer: MessageWriter = self._tap.message_writer  # type: ignore[assignment]
         with self.get_record_counter() as counter, self.get_sync_timer():
             for page in self.get_pages():
-                writer.write_records(self.name, page)
+                for stream_map in self.stream_maps:
+                    records = self._mapped(stream_map, page)
+                    writer.write_records(stream_map.stream_alias, records)
+                    self.count_written(len(records))
                 counter.increment(len(page))
 
-    def _is_transformed(self) -> bool:
-        """Whether records change on their way: by stream maps, flattening or nested selection."""
-        return (
-            len(self.stream_maps) != 1
-            or type(self.stream_maps[0]) is not SameRecordTransform
-            or self.stream_maps[0].flattening_enabled
-            or any(len(path) > 2 and not selected for path, selected in self.mask.items())  # noqa: PLR2004
-        )
-
-    @override
-    def _write_record_message(self, record: Record) -> None:
+    def _mapped(self, stream_map: StreamMap, page: list[Record]) -> list[Record]:
+        if type(stream_map) is SameRecordTransform and not stream_map.flattening_enabled:
+            return page
         try:
-            super()._write_record_message(record)
-        except TapError:
-            raise
+            mapped = [stream_map.transform(record) for record in page]
         except Exception as error:
-            if not self._is_transformed():
-                raise
             raise ConfigurationError(
                 f"Setting stream_maps does not fit a record of {self.name} "
                 f"({type(error).__name__}: {error}). Mend its expressions: a property may be null."
             ) from error
+        records = [record for record in mapped if record is not None]
+        if stream_map.flattening_enabled:
+            # Objects may have properties that the schema, and so the loader's table, does not know.
+            columns = stream_map.transformed_schema["properties"].keys()
+            return [{k: v for k, v in record.items() if k in columns} for record in records]
+        return records
+
+    @override
+    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
+        for stream_map in self.stream_maps:
+            for mapped in self._mapped(stream_map, [record]):
+                now = datetime.now(timezone.utc)
+                yield RecordMessage(stream_map.stream_alias, mapped, time_extracted=now)
 
     @override
     def get_batches(
         self, batch_config: BatchConfig, context: Context | None = None
     ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
+        if len(self.stream_maps) > 1:
+            self.give_up()
+            raise ConfigurationError(
+                f"Setting stream_maps makes several streams of {self.name}, which batch_config "
+                "does not go with: unset one of them."
+            )
         self._postponed = []
         try:
             yield from super().get_batches(batch_config, context)

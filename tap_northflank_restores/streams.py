@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from importlib import resources
 from itertools import groupby
 from operator import itemgetter
@@ -16,25 +15,23 @@ from typing_extensions import override
 from tap_northflank_restores import schemas
 from tap_northflank_restores.account import Addon, VanishedError
 from tap_northflank_restores.bookmark import REPLICATION_KEY
-from tap_northflank_restores.errors import AccessError, APIError, ConfigurationError
-from tap_northflank_restores.instants import in_utc, instant
+from tap_northflank_restores.errors import AccessError, APIError, ConfigurationError, shown
+from tap_northflank_restores.instants import instant
 from tap_northflank_restores.reading import Changes
+from tap_northflank_restores.records import chunks, shaper
 from tap_northflank_restores.sdk import PagedStream
 from tap_northflank_restores.shape import shape_of
 from tap_northflank_restores.state import STREAM, RestoresState, interrupted_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from singer_sdk.helpers.types import Record
-    from singer_sdk.singerlib import Catalog
 
     from tap_northflank_restores.client import Item
     from tap_northflank_restores.tap import TapNorthflankRestores
 
 SCHEMAS = SchemaDirectory(resources.files(schemas))
-
-RECORDS_A_WRITE = 1000
 
 
 class NorthflankStream(PagedStream):
@@ -47,6 +44,8 @@ class NorthflankStream(PagedStream):
 
     name: str
     schema = StreamSchema(SCHEMAS)
+    primary_keys: ClassVar[Sequence[str]]
+    replication_key: ClassVar[str | None] = None
     list_name: ClassVar[str | None] = None
 
     @property
@@ -77,31 +76,20 @@ class NorthflankStream(PagedStream):
     def shaper(self, **ids: str) -> Callable[[Item], Record]:
         """Return what makes a record of an item of the API.
 
-        Each selected property of the schema is in the record, null if the API leaves it out;
-        what the schema does not know is left out. A time with an offset is written in UTC.
-
         Args:
             ids: What the path says and the item does not: `projectId`, `addonId`.
         """
-        constants: Record = {"teamId": self.config.get("team_id"), **ids}
-        names = [name for name in self.schema["properties"] if self.mask["properties", name]]
-        constants = {name: value for name, value in constants.items() if name in names}
-        fields = [name for name in names if name not in constants]
-        times = [
-            name for name in fields if self.schema["properties"][name].get("format") == "date-time"
-        ]
+        constants = {"teamId": self.config.get("team_id"), **ids}
 
-        def shape(item: Item) -> Record:
-            record = {**constants, **{name: item.get(name) for name in fields}}
-            for name in times:
-                text = record[name]
-                if isinstance(text, str) and text[-1:] != "Z":
-                    # What is no time is for the loader to refuse; no text is no time at all.
-                    with suppress(ValueError, OverflowError):
-                        record[name] = in_utc(text) if text else None
-            return record
+        def tell_odd_time(item: Item, name: str) -> None:
+            self.logger.warning(
+                "%s: %s is not a date and time: %s. Null is sent in its place.",
+                "/".join([self.name, *ids.values(), str(item["id"])]),
+                name,
+                shown(item[name]),
+            )
 
-        return shape
+        return shaper(self.schema["properties"], self.mask, constants, tell_odd_time)
 
 
 class ProjectsStream(NorthflankStream):
@@ -113,7 +101,7 @@ class ProjectsStream(NorthflankStream):
     @override
     def get_pages(self) -> Iterator[list[Record]]:
         shape = self.shaper()
-        yield from _chunks(shape(item) for item in self.tap.account.projects())
+        yield from chunks(shape(item) for item in self.tap.account.projects())
 
 
 class AddonsStream(NorthflankStream):
@@ -126,7 +114,7 @@ class AddonsStream(NorthflankStream):
     def get_pages(self) -> Iterator[list[Record]]:
         for project_id, addons in groupby(self.tap.account.addons(), itemgetter(0)):
             shape = self.shaper(projectId=project_id)
-            yield from _chunks(shape(item) for _, item in addons)
+            yield from chunks(shape(item) for _, item in addons)
 
 
 class AddonListStream(NorthflankStream):
@@ -177,19 +165,14 @@ class RestoresStream(NorthflankStream):
         super().__init__(tap)
         self._state: RestoresState | None = None
 
-    @override
-    def apply_catalog(self, catalog: Catalog) -> None:
-        super().apply_catalog(catalog)
-        if self.replication_key not in {None, REPLICATION_KEY}:
-            raise ConfigurationError(
-                f"The catalog sets the replication-key of restores to {self.replication_key}: "
-                f"it takes {REPLICATION_KEY}, or the replication-method FULL_TABLE."
-            )
-
     @property
     def begins_early(self) -> bool:
         """Whether to read lists while the addons are being listed, which is in that order."""
         return self.selected and not self.is_dropped and not interrupted_after(self.stream_state)
+
+    @override
+    def count_written(self, records: int) -> None:
+        self.tap.progress.sent += records
 
     @override
     def get_pages(self) -> Iterator[list[Record]]:
@@ -220,9 +203,7 @@ class RestoresStream(NorthflankStream):
             shape = self.shaper(projectId=addon.project_id, addonId=addon.id)
             try:
                 for restores in changes:
-                    progress.sent += len(restores)
-                    for some in _chunks(restores):
-                        yield [shape(restore) for restore in some]
+                    yield from chunks(shape(restore) for restore in restores)
             except VanishedError:
                 state.read(addon)
             except (APIError, AccessError, ConfigurationError):
@@ -311,14 +292,3 @@ STREAMS: tuple[type[NorthflankStream], ...] = (
     ProjectsStream,
     RestoresStream,
 )
-
-
-def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
-    chunk: list[Record] = []
-    for record in records:
-        chunk.append(record)
-        if len(chunk) == RECORDS_A_WRITE:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

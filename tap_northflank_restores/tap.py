@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections import Counter
+from copy import deepcopy
 from functools import cached_property
 from pathlib import PurePath
 from types import NoneType
@@ -21,6 +22,7 @@ from singer_sdk.helpers.capabilities import (
 )
 from typing_extensions import override
 
+from tap_northflank_restores import catalog as catalogs
 from tap_northflank_restores import command, files, settings, streams
 from tap_northflank_restores.account import Account
 from tap_northflank_restores.client import Client
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from singer_sdk.singerlib import Catalog
 
 # After SIGINT or SIGTERM: how long a write that the loader does not take may hold the end, in s.
 GRACE = 5.0
@@ -70,6 +73,7 @@ class TapNorthflankRestores(Tap):
         *,
         config: Any = None,  # noqa: ANN401 - as the SDK
         state: Any = None,  # noqa: ANN401 - as the SDK, and checked here
+        catalog: Any = None,  # noqa: ANN401 - as the SDK, and checked here
         parse_env_config: bool = False,
         validate_config: bool = True,
         **kwargs: Any,  # noqa: ANN401 - as the SDK
@@ -77,15 +81,16 @@ class TapNorthflankRestores(Tap):
         """Check the settings and the state; nothing is sent before they are right.
 
         Args:
-            config: The settings; one of None takes its default.
+            config: The settings; one of None or an empty text takes its default.
             state: The state, a dictionary or the path of a file.
+            catalog: What to select, a dictionary or a `Catalog`; the tap's own choice if None.
             parse_env_config: Whether to take settings from the environment too.
             validate_config: Whether to refuse wrong settings.
             kwargs: As the SDK's.
 
         Raises:
             InvalidSettingsError: A setting is wrong.
-            ConfigurationError: The state cannot be used.
+            ConfigurationError: The state or the catalog cannot be used.
         """
         self._stop = threading.Event()
         self._counting = threading.Lock()
@@ -93,12 +98,14 @@ class TapNorthflankRestores(Tap):
         if not isinstance(state, (dict, str, PurePath, NoneType)):
             msg = "The state is not a JSON object. Give the one that the last run wrote, or none."
             raise ConfigurationError(msg)
+        self.append_builtin_config(self.config_jsonschema)
         if isinstance(config, dict):
-            config = {name: value for name, value in config.items() if value is not None}
+            config = settings.read(config, self.config_jsonschema["properties"])
         try:
             super().__init__(
                 config=config,
                 state=state,
+                catalog=None if catalog is None else catalogs.read(catalog),
                 parse_env_config=parse_env_config,
                 validate_config=validate_config,
                 **kwargs,
@@ -106,14 +113,16 @@ class TapNorthflankRestores(Tap):
         except ConfigValidationError as error:
             lines = settings.problems(self.config) or error.errors
             raise InvalidSettingsError(lines, error.schema) from error
-        except ValueError:
-            if parse_env_config:
-                settings.check_environment(self.config_jsonschema["properties"])
-            raise
         if validate_config:
             if lines := settings.problems(self.config):
                 raise InvalidSettingsError(lines, self.config_jsonschema)
             settings.warn_unknown(self.config, self.config_jsonschema["properties"])
+
+    @property
+    def _env_var_config(self) -> dict[str, Any]:
+        # The SDK's own takes an empty variable for a value, and tells of a wrong number badly.
+        properties = self.config_jsonschema["properties"]
+        return settings.read(settings.from_environment(properties), properties)
 
     @property
     def restores(self) -> streams.RestoresStream:
@@ -121,6 +130,16 @@ class TapNorthflankRestores(Tap):
         stream = self.streams[streams.RestoresStream.name]
         assert isinstance(stream, streams.RestoresStream)  # noqa: S101 - for the type
         return stream
+
+    @property
+    @override
+    def catalog(self) -> Catalog:
+        """The catalog that stream maps are checked against."""
+        catalog = deepcopy(super().catalog)
+        for entry in catalog.values():
+            # Or a map of a stream that is not selected would find no key in its schema.
+            entry.metadata.root.selected = True
+        return catalog
 
     @override
     def discover_streams(self) -> list[Stream]:
@@ -227,16 +246,18 @@ class TapNorthflankRestores(Tap):
     def invoke(
         cls, *, state: IO[str] | None = None, catalog: IO[str] | None = None, **kwargs: Any
     ) -> None:
-        super().invoke(state=files.state(state), catalog=files.catalog(catalog), **kwargs)
+        super().invoke(
+            state=files.again("--state", state), catalog=files.again("--catalog", catalog), **kwargs
+        )
 
     @classmethod
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        try:
-            return super().cb_config(ctx, param, value)
-        except (OSError, ValueError, TypeError) as error:
-            msg = f"--config {' '.join(value)} cannot be read: {error}. It takes a JSON object."
-            raise ConfigurationError(msg) from error
+        read = super().cb_config(ctx, param, tuple(each for each in value if each == "ENV"))
+        for path in value:
+            if path != "ENV":
+                read.config |= files.config(path)
+        return read
 
     @classmethod
     @override

@@ -140,8 +140,8 @@ def _as_a_process() -> Iterator[None]:
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     handling = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    # With `--config ENV` the SDK reads the first .env in the folders above it, perhaps a user's.
-    with patch("singer_sdk.configuration._dict_config.find_dotenv", return_value=""):
+    # With `--config ENV` the tap reads the nearest .env, perhaps a developer's.
+    with patch("tap_northflank_restores.settings.find_dotenv", return_value=""):
         try:
             yield
         finally:
@@ -190,6 +190,7 @@ def process(
     words: Iterable[str],
     *,
     env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
     stdout: IO[bytes] | int = subprocess.PIPE,
     stderr: IO[bytes] | int = subprocess.PIPE,
 ) -> Iterator[subprocess.Popen[bytes]]:
@@ -200,6 +201,7 @@ def process(
         stdout=stdout,
         stderr=stderr,
         env={**os.environ, **(env or {})},
+        cwd=cwd,
     ) as running:
         try:
             yield running

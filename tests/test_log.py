@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from simulator import World
-from tests.support import everything, lines, sync
+from tests.support import everything, lines, selecting, small_world, sync
 
 if TYPE_CHECKING:
     from simulator import Server
@@ -32,8 +32,33 @@ def test_the_summary_tells_what_was_done(server: Server) -> None:
     server.world.add_restore("p0", "a0")
     second = sync(server, state=first.state)
 
-    counts = "6 of 6 addons, 31 restores read, 1 sent, 9 requests made, no limit known"
+    counts = (
+        "6 of 6 addons, 31 restores read, 1 handed to the loader, 9 requests made, no limit known"
+    )
     assert lines(second)[-1].endswith(counts)
+
+
+def test_the_summary_counts_what_stream_maps_let_through(server: Server) -> None:
+    server.world = small_world(a=3)
+    server.world.add_restore("p", "a", "failed", "failed")
+
+    run = sync(server, stream_maps={"restores": {"__filter__": "status == 'failed'"}})
+
+    assert "4 restores read, 1 handed to the loader" in lines(run)[-1]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"stream_maps": {"restores": None}}, {"catalog": selecting("addons")}]
+)
+def test_the_summary_of_a_sync_without_restores_says_so(
+    server: Server, settings: dict[str, Any]
+) -> None:
+    server.world = World.fan_out(2, 3, 5)
+
+    run = sync(server, **settings)
+
+    assert lines(run)[-1].startswith("Done in ")
+    assert lines(run)[-1].endswith("s: restores not read, 3 requests made, no limit known")
 
 
 def test_progress_is_told_every_few_seconds(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]
 
 from simulator import Fault, World
-from tests.support import ALL, company, everything, partitions, schemas, small_world, sync
+from tests.support import ALL, company, everything, keyed, schemas, small_world, sync
 
 if TYPE_CHECKING:
     from simulator import Server
@@ -168,28 +169,63 @@ def test_a_time_that_is_an_empty_text_is_null(server: Server) -> None:
     assert record["completedAt"] is record["restoreTimestamp"] is None
 
 
-@pytest.mark.parametrize("value", ["soon", "2026-13-01T00:00:00Z", 7, True, ["x"], {"x": 1}])
-def test_an_end_that_is_no_time_is_an_error_that_names_the_restore(
-    server: Server, value: object
+ODD = ["soon", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00.000Z", 7, True, ["x"], {"x": 1}]
+
+
+@pytest.mark.parametrize("name", ["completedAt", "restoreTimestamp"])
+@pytest.mark.parametrize("value", ODD)
+def test_what_is_no_time_is_null_with_a_warning_until_it_is_mended(
+    server: Server, value: object, name: str
 ) -> None:
     server.world = small_world(a=1, b=3)
-    server.world.restores("p", "b")[1]["completedAt"] = value
+    restore = server.world.restores("p", "b")[1]
+    right, restore[name] = restore[name], value
 
-    run = sync(server)
+    first = sync(server)
+    quiet = sync(server, state=first.state)
+    restore[name] = right
+    mended = sync(server, state=quiet.state)
+    after = sync(server, state=mended.state)
 
-    assert run.exit_code == 5
-    assert run.error.startswith("p/b: restore b-1 has the completedAt ")
-    assert "Traceback" not in run.stderr
-    assert [record["addonId"] for record in run.records["restores"]] == ["a"]
-    assert list(partitions(run.state)) == [("p", "a")]
+    assert first.exit_code == 0
+    assert keyed(first.records["restores"])["p", "b", "b-1"][name] is None
+    (warning,) = first.logged("WARNING")
+    assert warning.startswith(f"restores/p/b/b-1: {name} is not a date and time: ")
+    assert (quiet.records["restores"], quiet.logged("WARNING")) == ([], [])
+    assert keyed(mended.records["restores"])["p", "b", "b-1"][name] == right
+    assert after.records["restores"] == []
 
 
-@pytest.mark.parametrize("value", ["soon", 7, None, ["x"]])
-def test_a_start_that_is_no_time_is_passed_on(server: Server, value: object) -> None:
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("2026-01-05T00:00:00Z", "2026-01-05T00:00:00Z"),
+        ("2026-01-05T00:00:00.123Z", "2026-01-05T00:00:00.123Z"),
+        ("2026-01-05T00:00:00.123456Z", "2026-01-05T00:00:00.123456Z"),
+        ("2026-01-05 00:00:00Z", "2026-01-05T00:00:00.000Z"),
+        ("2026-01-05T02:00:00+02:00", "2026-01-05T00:00:00.000Z"),
+        ("2026-01-05", "2026-01-05T00:00:00.000Z"),
+        ("0001-01-01T00:00:00+02:00", None),
+        ("9999-12-31T23:59:59-02:00", None),
+    ],
+)
+def test_a_time_is_sent_as_every_loader_takes_it(
+    server: Server, text: str, sent: str | None
+) -> None:
     server.world = small_world(a=1)
-    server.world.restores("p", "a")[0]["restoreTimestamp"] = value
+    server.world.restores("p", "a")[0]["restoreTimestamp"] = text
 
     run = sync(server)
 
-    assert run.exit_code == 0
-    assert run.records["restores"][0]["restoreTimestamp"] == value
+    assert [record["restoreTimestamp"] for record in run.records["restores"]] == [sent]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 does not read these")
+@pytest.mark.parametrize("text", ["2026-W02-1T00:00:00.000Z", "20260105T000000Z"])
+def test_a_time_that_python_alone_reads_is_written_for_all(server: Server, text: str) -> None:
+    server.world = small_world(a=1)
+    server.world.restores("p", "a")[0]["restoreTimestamp"] = text
+
+    run = sync(server)
+
+    assert run.records["restores"][0]["restoreTimestamp"] == "2026-01-05T00:00:00.000Z"

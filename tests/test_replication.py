@@ -77,6 +77,16 @@ def test_a_full_table_sync_in_between_leaves_no_stale_row(server: Server) -> Non
     assert keyed(last.records["restores"])["p", "a", "a-1"]["status"] == "completed"
 
 
+@pytest.mark.parametrize("name", ["replication_method", "forced_replication_method"])
+def test_full_table_in_the_metadata_alone_is_taken(server: Server, name: str) -> None:
+    server.world = small_world(a=2)
+    first = sync(server)
+
+    again = sync(server, catalog=selecting("restores", **{name: "FULL_TABLE"}), state=first.state)
+
+    assert len(again.records["restores"]) == 2
+
+
 def test_another_replication_key_is_refused(server: Server) -> None:
     catalog = selecting("restores", replication_key="restoreTimestamp")
     for entry in catalog["streams"]:

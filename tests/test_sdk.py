@@ -28,14 +28,15 @@ WHAT_TO_DO = (
 
 # The parameters by which the tap calls these, or the SDK calls those of the tap.
 PARAMETERS: dict[str, list[str]] = {
+    "_generate_record_messages": ["self", "record"],
     "_increment_stream_state": ["self", "latest_record", "context"],
     "_sync_records": ["self", "context", "write_messages"],
     "_write_batch_message": ["self", "encoding", "manifest"],
-    "_write_record_message": ["self", "record"],
     "_write_starting_replication_value": ["self", "context"],
     "_write_state_message": ["self"],
 }
 INSTANCE_NAMES = ["_tap"]
+TAP_PROPERTIES = {"_env_var_config"}
 TAP_NAMES = {"_handle_termination": ["self", "signum", "frame"]}
 
 
@@ -88,6 +89,11 @@ def test_a_private_name_of_the_tap_is_there_and_takes_what_it_took(name: str) ->
     assert parameters(found) == TAP_NAMES[name]
 
 
+@pytest.mark.parametrize("name", TAP_PROPERTIES)
+def test_a_private_property_of_the_tap_is_there(name: str) -> None:
+    assert name in dir(Tap), f"{INSTALLED} has no Tap.{name} any more. {WHAT_TO_DO}"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_sdk_gives_signals_to_the_tap(tap: TapNorthflankRestores, number: int) -> None:
     assert signal.getsignal(number) == tap._handle_termination, (  # noqa: SLF001
@@ -96,7 +102,7 @@ def test_the_sdk_gives_signals_to_the_tap(tap: TapNorthflankRestores, number: in
 
 
 def test_no_other_private_name_of_the_sdk_is_overridden() -> None:
-    known = {*PRIVATE_NAMES, *TAP_NAMES}
+    known = {*PRIVATE_NAMES, *TAP_NAMES, *TAP_PROPERTIES}
     classes: list[type] = [PagedStream, TapNorthflankRestores, streams.NorthflankStream]
     classes += streams.STREAMS
     hidden = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_northflank_restores.errors import ConfigurationError
-from tap_northflank_restores.settings import SCHEMA
+from tap_northflank_restores.settings import SCHEMA, SETTINGS
 from tap_northflank_restores.tap import TapNorthflankRestores
 from tests.support import Run, command_line, ended, process, small_world, sync, tap
 
@@ -34,9 +35,8 @@ OWN = {
 }
 
 BAD: dict[str, list[object]] = {
-    "api_token": ["", " ", "two words", "line\nend", "ends\n", "umläut", "bell\x07", 7, ["x"], {}],
+    "api_token": [" ", "two words", "line\nend", "ends\n", "umläut", "bell\x07", 7, ["x"], {}],
     "api_url": [
-        "",
         "api.northflank.com",
         "HTTPS://api.northflank.com",
         "ftp://api.northflank.com",
@@ -59,11 +59,16 @@ BAD: dict[str, list[object]] = {
         443,
         ["https://api.northflank.com"],
     ],
-    "team_id": ["", "../x", "a?b", "a/b", "a b", "a\n", "a%2Fb", "ä", "a.b", "a_b", 7, ["a"]],
+    "team_id": ["../x", "a?b", "a/b", "a b", "a\n", "a%2Fb", "ä", "a.b", "a_b", 7, ["a"]],
     "project_ids": [
         [],
-        "p",
-        "p,q",
+        "[]",
+        ",",
+        "p,,q",
+        "p q",
+        "[p",
+        "../x",
+        '["p", "p/a"]',
         [""],
         ["../x"],
         ["a?b"],
@@ -73,14 +78,26 @@ BAD: dict[str, list[object]] = {
         [None],
         {"p": 1},
     ],
-    "addons": [[], "p/a", ["a"], ["p/"], ["/a"], ["p/a/b"], ["p/../a"], ["p/a?b"], ["p/a\n"], [7]],
-    "start_date": ["", "yesterday", "2026-13-01T00:00:00Z", "2026-01-32", "01.02.2026", 7, ["x"]],
-    "page_size": [0, -1, 101, 1.5, "10", True, [10]],
-    "concurrency": [0, -1, 33, 1.5, "8", True],
-    "rate_limit_reserve": [-1, 1.5, "1", True],
-    "rate_limit_max_wait": [-1, 1.5, "60", True],
-    "request_timeout": [0, -1, 1.5, "60", True, 86_401, 10**12],
-    "user_agent": ["", " ", "two\nlines", "ends\n", "ümlaut", 7],
+    "addons": [
+        [],
+        "a",
+        "p/a,b",
+        ["a"],
+        ["p/"],
+        ["/a"],
+        ["p/a/b"],
+        ["p/../a"],
+        ["p/a?b"],
+        ["p/a\n"],
+        [7],
+    ],
+    "start_date": ["yesterday", "2026-13-01T00:00:00Z", "2026-01-32", "01.02.2026", 7, ["x"]],
+    "page_size": [0, -1, 101, 1.5, "0", "many", "1.5", "1_0", True, [10]],
+    "concurrency": [0, -1, 33, 1.5, "33", True],
+    "rate_limit_reserve": [-1, 1.5, "-1", True],
+    "rate_limit_max_wait": [-1, 1.5, "1h", True],
+    "request_timeout": [0, -1, 1.5, "60s", True, 86_401, 10**12],
+    "user_agent": [" ", "two\nlines", "ends\n", "ümlaut", 7],
 }
 GOOD: dict[str, list[object]] = {
     "api_token": ["x", "eyJhbGciOi.eyJ1c2Vy.c2ln-_=+/~"],
@@ -121,7 +138,7 @@ def cases(values: dict[str, list[object]]) -> list[Any]:
 def test_each_setting_of_the_tap_is_tried_here() -> None:
     assert set(BAD) == OWN
     assert set(GOOD) == OWN
-    assert set(SCHEMA["properties"]) >= OWN
+    assert {setting.name for setting in SETTINGS} == OWN
 
 
 @pytest.mark.parametrize("name", sorted(OWN))
@@ -155,9 +172,11 @@ def test_a_good_value_is_taken(name: str, value: object) -> None:
     assert made.config[name] == value
 
 
+@pytest.mark.parametrize("value", [None, ""])
 @pytest.mark.parametrize("name", sorted(OWN - {"api_token"}))
-def test_a_setting_of_null_takes_its_default(name: str) -> None:
-    made = TapNorthflankRestores(config={"api_token": TOKEN, name: None})
+def test_a_setting_of_null_or_an_empty_text_takes_its_default(name: str, value: str | None) -> None:
+    """Meltano hands on a variable that is there and empty as an empty text."""
+    made = TapNorthflankRestores(config={"api_token": TOKEN, name: value})
 
     assert made.config.get(name) == SCHEMA["properties"][name].get("default")
 
@@ -169,10 +188,69 @@ def test_a_missing_token_is_said_in_one_line_that_says_where_to_set_it(
     run = sync(server, api_token=token)
 
     assert run.exit_code == 2
-    assert run.error.startswith("Setting api_token ")
+    assert run.error.startswith("Setting api_token is missing: ")
     assert run.requests == []
-    if token is None:
-        assert f"{PREFIX}API_TOKEN" in run.error
+    assert f"{PREFIX}API_TOKEN" in run.error
+
+
+LISTS = [
+    "p,q-1",
+    "p, q-1",
+    " p ,q-1, ",
+    '["p", "q-1"]',
+    "['p', 'q-1']",
+    "[p, q-1,]",
+    '"p","q-1"',
+    ["p", "q-1"],
+]
+
+
+@pytest.mark.parametrize("value", LISTS)
+def test_a_list_may_be_written_as_a_text(value: object) -> None:
+    """In a variable and, as Meltano hands that on, in the config."""
+    made = TapNorthflankRestores(config={"api_token": TOKEN, "project_ids": value})
+
+    assert made.config["project_ids"] == ["p", "q-1"]
+
+
+def test_the_line_of_a_list_says_how_to_write_one(server: Server) -> None:
+    run = sync(server, project_ids="shop payments", addons="shop")
+
+    projects, addons = run.logged("ERROR")
+    assert projects.endswith(
+        'such as shop,payments or ["shop", "payments"], not [\'shop payments\'].'
+    )
+    assert addons.endswith(
+        'such as shop/orders,payments/ledger or ["shop/orders", "payments/ledger"], not [\'shop\'].'
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [
+        ("page_size", "50", 50),
+        ("page_size", " 50 ", 50),
+        ("flattening_enabled", "No", False),
+        ("flattening_max_depth", "2", 2),
+        ("stream_maps", '{"restores": null}', {"restores": None}),
+        ("flattening_separator", "", None),
+        ("stream_maps", "", None),
+    ],
+)
+def test_a_number_or_an_object_may_be_written_as_a_text(
+    name: str, value: str, taken: object
+) -> None:
+    made = TapNorthflankRestores(config={"api_token": TOKEN, name: value})
+
+    assert made.config.get(name) == taken
+
+
+def test_the_words_and_the_schema_of_a_setting_say_the_same() -> None:
+    for setting in SETTINGS:
+        schema = SCHEMA["properties"][setting.name]
+        for bound in ("minimum", "maximum"):
+            assert str(schema.get(bound, "")) in setting.kind.takes
+        assert setting.default is None or setting.kind.is_right(setting.default)
 
 
 def test_no_settings_at_all_name_the_token() -> None:
@@ -311,6 +389,71 @@ def test_all_settings_may_come_from_the_environment(
     assert run.requests[0].headers["user-agent"] == "acme/1"
 
 
+def test_variables_that_are_set_and_empty_are_not_set(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.world = small_world(a=2)
+    for name in SCHEMA["properties"]:
+        monkeypatch.setenv(f"{PREFIX}{name.upper()}", "")
+
+    run = from_environment(server, monkeypatch)
+
+    assert run.exit_code == 0
+    assert run.logged("WARNING") == []
+    assert len(run.records["restores"]) == 2
+    assert run.requests[0].query == {"per_page": "100"}
+
+
+def test_an_empty_variable_leaves_the_file_alone(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}PAGE_SIZE", "")
+
+    run = sync(server, "--config", "ENV", page_size=7)
+
+    assert run.requests[0].query == {"per_page": "7"}
+
+
+def test_a_dotenv_of_the_working_folder_is_read_and_its_empty_lines_are_not_set(
+    server: Server, tmp_path: Path
+) -> None:
+    server.world = small_world(a=1)
+    lines = {"API_URL": server.url, "API_TOKEN": server.token, "TEAM_ID": "", "PROJECT_IDS": ""}
+    text = "".join(f"{PREFIX}{name}={value}\n" for name, value in lines.items())
+    (tmp_path / ".env").write_text(text, encoding="utf-8-sig")
+
+    with process(["--config", "ENV"], cwd=tmp_path) as running:
+        run = ended(running)
+
+    assert run.exit_code == 0, run.stderr
+    assert len(run.records["restores"]) == 1
+
+
+def test_a_dotenv_that_is_no_text_ends_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"\xff\xfeA\0")
+
+    with process(["--config", "ENV"], cwd=tmp_path) as running:
+        run = ended(running)
+
+    assert run.exit_code == 2
+    assert run.error.startswith(f"The file {tmp_path / '.env'} cannot be read: ")
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("value", [value for value in LISTS if isinstance(value, str)])
+def test_a_list_in_the_environment_needs_no_json(
+    server: Server, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    server.world.add_project("p")
+    server.world.add_project("q-1")
+
+    run = from_environment(server, monkeypatch, project_ids=value)
+
+    assert run.exit_code == 0
+    assert run.logged("WARNING") == []
+    assert sorted(run.asked) == ["/v1/projects/p/addons", "/v1/projects/q-1/addons"]
+
+
 def test_a_file_and_the_environment_go_together(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,7 +470,6 @@ def test_a_file_and_the_environment_go_together(
     ("name", "value"),
     [
         ("page_size", "many"),
-        ("page_size", ""),
         ("page_size", "1.5"),
         ("page_size", "0"),
         ("concurrency", "x"),
@@ -335,20 +477,18 @@ def test_a_file_and_the_environment_go_together(
         ("rate_limit_reserve", "-1"),
         ("rate_limit_max_wait", "1h"),
         ("request_timeout", "60s"),
-        ("project_ids", ""),
         ("project_ids", "[]"),
         ("project_ids", "[broken"),
         ("project_ids", "../x"),
-        ("project_ids", "p, q"),
+        ("project_ids", "p q"),
+        ("project_ids", ","),
         ("project_ids", '{"p": 1}'),
         ("addons", "a"),
         ("addons", '["p/a", "b"]'),
-        ("team_id", ""),
         ("team_id", "a b"),
         ("start_date", "yesterday"),
         ("api_url", "northflank"),
         ("api_token", ""),
-        ("user_agent", ""),
     ],
 )
 def test_a_bad_value_in_the_environment_ends_with_one_line_that_names_the_setting(
@@ -431,6 +571,18 @@ def test_a_config_that_is_no_json_object_ends_with_one_line(tmp_path: Path, cont
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_config_with_a_byte_order_mark_is_read(
+    server: Server, tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(
+        json.dumps({"api_url": server.url, "api_token": server.token}), encoding=encoding
+    )
+
+    assert tap("--config", str(path)).exit_code == 0
+
+
 @pytest.mark.parametrize("path", ["nonesuch.json", "."])
 def test_a_config_that_cannot_be_read_ends_with_one_line_that_names_it(path: str) -> None:
     run = tap("--config", path)
@@ -476,6 +628,14 @@ def test_a_catalog_of_another_shape_ends_with_one_line(server: Server, catalog: 
     assert "catalog" in run.error
     assert "Traceback" not in run.stderr
     assert run.requests == []
+
+
+def test_null_is_a_state_but_no_catalog(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "null.json"
+    path.write_text("null", encoding="utf-8")
+
+    assert sync(server, "--state", str(path)).exit_code == 0
+    assert sync(server, "--catalog", str(path)).exit_code == 2
 
 
 def test_a_process_ends_with_the_exit_code_of_a_wrong_setting(server: Server) -> None:

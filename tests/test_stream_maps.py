@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support import company, everything, partitions, schemas, small_world, sync
+from tests.support import (
+    company,
+    everything,
+    partitions,
+    schemas,
+    selecting,
+    small_world,
+    sync,
+)
 
 if TYPE_CHECKING:
     from simulator import Server
@@ -38,7 +46,11 @@ def test_stream_maps_add_rename_and_leave_out_properties(server: Server) -> None
         del expected["restoreTimestamp"]
         assert mapped == expected
     assert run.records["addons"] == plain.records["addons"]
-    assert run.state == plain.state
+    counts = [
+        {addon: each["proof"]["completed"] for addon, each in partitions(state).items()}
+        for state in (run.state, plain.state)
+    ]
+    assert counts[0] == counts[1]
 
 
 def test_stream_maps_filter_records_and_name_streams(server: Server) -> None:
@@ -118,3 +130,14 @@ def test_flattening_spreads_objects_over_columns(server: Server) -> None:
     assert run.records["restores"] == plain.records["restores"]
     for stream, schema in schemas(run).items():
         assert all(set(record) <= set(schema["properties"]) for record in run.records[stream])
+
+
+@pytest.mark.parametrize("catalog", [None, selecting("restores")])
+def test_a_map_of_a_stream_that_is_not_selected_does_no_harm(server: Server, catalog: Any) -> None:
+    server.world = small_world(a=1)
+
+    run = sync(server, catalog=catalog, stream_maps={"backups": {"id": "md5(id)"}})
+
+    assert run.exit_code == 0
+    assert len(run.records["restores"]) == 1
+    assert "backups" not in run.records

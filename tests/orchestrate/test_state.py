@@ -30,7 +30,7 @@ def restores_sent(server: Server, **settings: str) -> int:
     """Sync, and return how many restores the tap says that it sent."""
     lines: list[str] = []
     Meltano({**shard_of(server), **settings}, lines.append).run("sync")
-    (sent,) = re.findall(r"restores read, (\d+) sent", "\n".join(lines))
+    (sent,) = re.findall(r"restores read, (\d+) handed", "\n".join(lines))
     return int(sent)
 
 

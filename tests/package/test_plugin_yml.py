@@ -45,6 +45,14 @@ def test_a_project_adds_the_tap_and_reads_what_it_selects(
         _meltano(project, "select", TAP, stream, "*", **settings)
     synced = _meltano(project, "invoke", TAP, **settings)
 
+    settings |= {
+        "TAP_NORTHFLANK_RESTORES_PROJECT_IDS": "shop",
+        "TAP_NORTHFLANK_RESTORES_TEAM_ID": "",
+    }
+    settings["TAP_NORTHFLANK_RESTORES_PAGE_SIZE"] = ""
+    narrowed = _meltano(project, "invoke", TAP, **settings)
+
+    assert {record["projectId"] for record in narrowed.records["addons"]} == {"shop"}
     assert {name: len(records) for name, records in synced.records.items()} == {
         "projects": len(server.world.projects()),
         "addons": len(server.world.addon_keys()),

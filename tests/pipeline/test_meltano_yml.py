@@ -14,8 +14,9 @@ from tests.support import tap
 PROJECT = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
 (TAP,) = PROJECT["plugins"]["extractors"]
 OWN = json.loads(tap("--about", "--format=json").stdout)["settings"]["properties"]
-KINDS = {"string": "string", "integer": "integer", "boolean": "boolean"} | {
-    name: name for name in ("array", "object")
+# Meltano shows a traceback for a text that is no list or number; the tap says a line.
+KINDS = {"array": "string", "integer": "string"} | {
+    name: name for name in ("string", "boolean", "object")
 }
 
 

@@ -1,0 +1,85 @@
+"""What makes a record of an item of the API: pure functions of the schema and the selection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tap_northflank_restores.instants import in_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from singer_sdk.helpers.types import Record
+    from singer_sdk.singerlib import SelectionMask
+
+    from tap_northflank_restores.client import Item
+
+RECORDS_A_WRITE = 1000
+
+
+def shaper(
+    properties: Mapping[str, Any],
+    selected: SelectionMask,
+    constants: Mapping[str, Any],
+    on_odd_time: Callable[[Item, str], None],
+) -> Callable[[Item], Record]:
+    """Return what makes a record of an item of the API.
+
+    Each selected property of the schema is in the record, null if the API leaves it out; what the
+    schema does not know is left out. Within an object that may have more properties than the schema
+    lists, they stay, unless they are deselected. A time with an offset is written in UTC. What is
+    no time is null, as a loader would refuse it and all that comes with it.
+
+    Args:
+        properties: The stream's properties by name, as JSON schemas.
+        selected: Whether the stream, a property, or one within another is selected.
+        constants: Values that the item does not have, or not reliably; they go before its own.
+        on_odd_time: Called with an item and the name of its property that must be a time.
+    """
+    names = [name for name in properties if selected["properties", name]]
+    constants = {name: value for name, value in constants.items() if name in names}
+    fields = [name for name in names if name not in constants]
+    times = [name for name in fields if properties[name].get("format") == "date-time"]
+    # Such as ("properties", "config", "properties", "source").
+    inner = [path for path, chosen in selected.items() if len(path) > 2 and not chosen]  # noqa: PLR2004
+    pruned = {path[1] for path in inner}.intersection(fields)
+
+    def shape(item: Item) -> Record:
+        record = {**constants, **{name: item.get(name) for name in fields}}
+        for name in times:
+            if text := record[name]:
+                try:
+                    record[name] = in_utc(text)
+                except (TypeError, ValueError):
+                    record[name] = None
+                    on_odd_time(item, name)
+            else:
+                record[name] = None  # No text is no time at all.
+        for name in pruned:
+            record[name] = _without(record[name], {path[2:] for path in inner if path[1] == name})
+        return record
+
+    return shape
+
+
+def _without(value: Any, paths: set[tuple[str, ...]]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a value without the properties at these paths: `("properties", "source", …)`."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _without(inner, {path[2:] for path in paths if path[1:2] == (name,)} - {()})
+        for name, inner in value.items()
+        if ("properties", name) not in paths
+    }
+
+
+def chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Yield lists of a thousand records, the last one shorter."""
+    chunk: list[Record] = []
+    for record in records:
+        chunk.append(record)
+        if len(chunk) == RECORDS_A_WRITE:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
