@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from singer_sdk.exceptions import ConfigValidationError
 
+from tap_northflank_restores.masking import masked
+
 
 class ExitCode(IntEnum):
     """Exit codes of the command, documented in docs/errors.md and stable."""
@@ -26,6 +28,10 @@ class TapError(Exception):
 
     exit_code: ClassVar[ExitCode]
 
+    def __init__(self, line: str) -> None:
+        """Keep the line, without what must stay secret."""
+        super().__init__(masked(line))
+
 
 class ConfigurationError(TapError):
     """A setting, a file or a state that cannot be used as it is."""
@@ -41,7 +47,8 @@ class InvalidSettingsError(ConfigurationError, ConfigValidationError):
     """
 
     def __init__(self, lines: list[str], schema: dict[str, Any] | None) -> None:
-        """Keep the lines, and the JSON schema of the settings."""
+        """Keep the lines, without what must stay secret, and the JSON schema of the settings."""
+        lines = list(map(masked, lines))
         ConfigValidationError.__init__(self, " ".join(lines), errors=lines, schema=schema)
 
 

@@ -44,6 +44,9 @@ class PagedStream(Stream):
         """Yield pages of records, ready to be written."""
         raise NotImplementedError
 
+    def begin(self) -> None:
+        """Prepare for a sync of this stream, perhaps not the first. Called at its start."""
+
     def keep_state(self) -> None:
         """Take into the state what is delivered by now. Called only when all records are out."""
 
@@ -91,6 +94,7 @@ class PagedStream(Stream):
     ) -> Generator[Record, Any, Any]:
         if self.is_dropped:
             return  # It would cost requests, and its state would stand for what nobody got.
+        self.begin()
         try:
             if self.is_sample or not write_messages or self._is_transformed():
                 yield from super()._sync_records(context, write_messages=write_messages)

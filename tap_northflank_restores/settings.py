@@ -16,6 +16,7 @@ from singer_sdk import typing as th
 
 from tap_northflank_restores.errors import ConfigurationError
 from tap_northflank_restores.instants import instant
+from tap_northflank_restores.masking import masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -244,5 +245,5 @@ def check_environment(properties: Mapping[str, Any]) -> None:
 
 
 def _shortened(value: object) -> str:
-    text = repr(value)
+    text = masked(repr(value))  # before it is cut
     return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004 - a line's length
