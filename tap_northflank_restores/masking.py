@@ -13,6 +13,8 @@ MASK = "***"
 SHORTEST = 4
 # Base64 of less has too few letters of its own.
 SHORTEST_ENCODED = 6
+# A part of a longer secret that begins with so many of its characters was cut off by somebody.
+HEAD = 8
 
 _secrets: set[str] = set()
 _pattern: re.Pattern[str] | None = None
@@ -54,7 +56,7 @@ def hide_proxies() -> None:
 
 def _forms(secret: str) -> str:
     """Return an expression for a secret: as it is, with its punctuation escaped, or in base64."""
-    forms = [re.sub(r"\\+|[^A-Za-z0-9]", lambda found: _escapes(found[0]), secret)]
+    forms = [_escaped(secret)]
     data = secret.encode()
     if len(data) >= SHORTEST_ENCODED:
         for before in range(3):  # `user:` and the like move the borders of the letters
@@ -63,7 +65,15 @@ def _forms(secret: str) -> str:
             letters = b64encode(b"\0" * before + data).decode()[first:last]
             # The next letter is made of the secret's end and of what follows it.
             forms.append("".join(map(_letters, letters)) + "(?:[A-Za-z0-9+/_-]|%2B|%2F)?")
+            if len(data) >= 2 * HEAD:
+                forms.append("".join(map(_letters, letters[:HEAD])) + "[A-Za-z0-9+/_-]*")
+    if len(data) >= 2 * HEAD:
+        forms.append(_escaped(secret[:HEAD]) + r"[A-Za-z0-9.~%+/_-]*")
     return "|".join(forms)
+
+
+def _escaped(secret: str) -> str:
+    return re.sub(r"\\+|[^A-Za-z0-9]", lambda found: _escapes(found[0]), secret)
 
 
 def _escapes(text: str) -> str:
