@@ -57,7 +57,7 @@ def hide_proxies() -> None:
 def _forms(secret: str) -> str:
     """Return an expression for a secret: as it is, with its punctuation escaped, or in base64."""
     forms = [_escaped(secret)]
-    data = secret.encode()
+    data = secret.encode(errors="surrogatepass")
     if len(data) >= SHORTEST_ENCODED:
         for before in range(3):  # `user:` and the like move the borders of the letters
             first = (before * 8 + 5) // 6
