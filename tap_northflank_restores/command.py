@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
+from functools import partial
 from typing import Any
 
 import click
 from singer_sdk import exceptions as sdk
 from typing_extensions import override
 
-from tap_northflank_restores import messages
+from tap_northflank_restores import output
 from tap_northflank_restores.errors import ExitCode, InvalidSettingsError, OutputError, TapError
 
 logger = logging.getLogger("tap-northflank-restores")
@@ -27,16 +27,16 @@ class Command(click.Command):
         # It tells of odd headers with a traceback; what comes of them the tap says itself.
         debug = logger.isEnabledFor(logging.DEBUG)
         logging.getLogger("urllib3").setLevel(logging.NOTSET if debug else logging.ERROR)
+        run = partial(super().main, *args, standalone_mode=standalone_mode, **kwargs)
+        if not standalone_mode:
+            return run()
         try:
-            try:
-                return super().main(*args, standalone_mode=standalone_mode, **kwargs)  # type: ignore[call-overload]
-            finally:
-                messages.flush()  # At the interpreter's end it would fail with a traceback.
+            with output.own():
+                try:
+                    return run()
+                finally:
+                    output.flush()
         except Exception as error:
-            if not standalone_mode:
-                raise
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                error = messages.failure(error)  # a text, such as that of --discover
             lines, code = _explain(error)
             for line in lines:
                 logger.error(line)  # noqa: TRY400 - the traceback is at DEBUG
@@ -47,7 +47,7 @@ class Command(click.Command):
             sys.exit(code)
 
 
-def of(command: click.Command) -> Command:
+def wrap(command: click.Command) -> Command:
     """Return the SDK's command with this module's way to end."""
     return Command(
         name=command.name,

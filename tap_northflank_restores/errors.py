@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk.exceptions import ConfigValidationError
 
+from tap_northflank_restores.masking import masked
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -30,6 +32,10 @@ class TapError(Exception):
 
     exit_code: ClassVar[ExitCode]
 
+    def __init__(self, line: str) -> None:
+        """Keep the line, without what must stay secret."""
+        super().__init__(masked(line))
+
 
 class ConfigurationError(TapError):
     """A setting, a file or a state that cannot be used as it is."""
@@ -45,7 +51,8 @@ class InvalidSettingsError(ConfigurationError, ConfigValidationError):
     """
 
     def __init__(self, lines: list[str], schema: dict[str, Any] | None) -> None:
-        """Keep the lines, and the JSON schema of the settings."""
+        """Keep the lines, without what must stay secret, and the JSON schema of the settings."""
+        lines = list(map(masked, lines))
         ConfigValidationError.__init__(self, " ".join(lines), errors=lines, schema=schema)
 
 
@@ -95,5 +102,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def shown(value: object) -> str:
     """Return a value that a user gave as a part of a line, however long it is."""
-    text = repr(value)
+    text = masked(repr(value))  # before it is cut
     return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004 - a line's length

@@ -51,6 +51,9 @@ class PagedStream(Stream):
         """Yield pages of records, which have the selected properties of the schema and no other."""
         raise NotImplementedError
 
+    def begin(self) -> None:
+        """Prepare for a sync of this stream, perhaps not the first. Called at its start."""
+
     def keep_state(self) -> None:
         """Take into the state what is delivered by now. Called only when all records are out."""
 
@@ -106,6 +109,7 @@ class PagedStream(Stream):
     ) -> Generator[Record, Any, Any]:
         if self.is_dropped:
             return  # It would cost requests, and its state would stand for what nobody got.
+        self.begin()
         try:
             if not write_messages:
                 # The SDK would put records into files as they are before the stream maps.

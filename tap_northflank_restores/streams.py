@@ -61,7 +61,12 @@ class NorthflankStream(PagedStream):
         super().log(message, *args, level=level, **kwargs)
 
     @override
+    def begin(self) -> None:
+        self.tap.begin(self.name)
+
+    @override
     def log_sync_costs(self) -> None:
+        self.tap.end()
         # Once, at the end of the sync: how many requests this stream's list took, for itself or
         # for others.
         if requests := self.tap.responses[self.list_name or self.name]:
@@ -72,6 +77,7 @@ class NorthflankStream(PagedStream):
     @override
     def give_up(self) -> None:
         self.tap.account.stop()
+        self.tap.end()
 
     def shaper(self, **ids: str) -> Callable[[Item], Record]:
         """Return what makes a record of an item of the API.

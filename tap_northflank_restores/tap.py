@@ -23,7 +23,7 @@ from singer_sdk.helpers.capabilities import (
 from typing_extensions import override
 
 from tap_northflank_restores import catalog as catalogs
-from tap_northflank_restores import command, files, settings, streams
+from tap_northflank_restores import command, files, log, masking, output, settings, streams
 from tap_northflank_restores.account import Account
 from tap_northflank_restores.client import Client
 from tap_northflank_restores.errors import (
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.singerlib import Catalog
 
-# After SIGINT or SIGTERM: how long a write that the loader does not take may hold the end, in s.
+# After SIGINT or SIGTERM: how long a loader that is slow, or does not read, may hold the end, in s.
 GRACE = 5.0
 
 logger = logging.getLogger("tap-northflank-restores")
@@ -90,10 +90,11 @@ class TapNorthflankRestores(Tap):
 
         Raises:
             InvalidSettingsError: A setting is wrong.
-            ConfigurationError: The state or the catalog cannot be used.
+            ConfigurationError: The state, the catalog or a variable of the log cannot be used.
         """
         self._stop = threading.Event()
         self._counting = threading.Lock()
+        self._served: set[str] = set()
         self.responses: Counter[str] = Counter()
         if not isinstance(state, (dict, str, PurePath, NoneType)):
             msg = "The state is not a JSON object. Give the one that the last run wrote, or none."
@@ -101,6 +102,9 @@ class TapNorthflankRestores(Tap):
         self.append_builtin_config(self.config_jsonschema)
         if isinstance(config, dict):
             config = settings.read(config, self.config_jsonschema["properties"])
+            _hide_token(config.get("api_token"))
+        masking.hide_proxies()
+        log.check_environment()
         try:
             super().__init__(
                 config=config,
@@ -113,6 +117,9 @@ class TapNorthflankRestores(Tap):
         except ConfigValidationError as error:
             lines = settings.problems(self.config) or error.errors
             raise InvalidSettingsError(lines, error.schema) from error
+        finally:
+            # The SDK may have read it from a file, the environment or a .env.
+            _hide_token(getattr(self, "config", {}).get("api_token"))
         if validate_config:
             if lines := settings.problems(self.config):
                 raise InvalidSettingsError(lines, self.config_jsonschema)
@@ -188,6 +195,24 @@ class TapNorthflankRestores(Tap):
             idle=self.idle,
         )
 
+    def begin(self, stream: str) -> None:
+        """Begin the sync of a stream; if it is not the first sync, look at the account anew.
+
+        Args:
+            stream: Its name.
+        """
+        if stream in self._served:
+            for name in ("account", "progress", "quota"):
+                self.__dict__.pop(name, None)  # of the sync before
+            self.responses.clear()
+            self._served.clear()
+            self._stop.clear()
+        self._served.add(stream)
+
+    def end(self) -> None:
+        """End a sync, whether it went well or not: the next stream begins another."""
+        self._served.update(self.streams)
+
     def count_response(self, name: str, status: int, seconds: float) -> None:
         """Count a response for the metrics, and tell each at DEBUG.
 
@@ -223,14 +248,14 @@ class TapNorthflankRestores(Tap):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         # The SDK would write the state here and now, perhaps into the middle of a record, and exit
         # with 0. The sync ends itself between two pages; a second signal ends it at once.
+        output.hasten()
         if self._stop.is_set():
-            os._exit(ExitCode.INTERRUPTED)
+            output.end_process()
+            return
         self._stop.set()
         # Not in this frame, which may be inside the quota's lock.
         threading.Thread(target=self.quota.stop, daemon=True).start()
-        last_resort = threading.Timer(GRACE, os._exit, [ExitCode.INTERRUPTED])
-        last_resort.daemon = True
-        last_resort.start()
+        output.end_process(after=GRACE)
 
     def _log_wait(self, seconds: float, left: int | None) -> None:
         reserve = self.config["rate_limit_reserve"]
@@ -253,6 +278,10 @@ class TapNorthflankRestores(Tap):
     @classmethod
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
+        if any(word.lstrip().startswith("{") for word in value):
+            raise ConfigurationError(
+                "--config takes the path of a file, or ENV, and not the settings themselves."
+            )
         read = super().cb_config(ctx, param, tuple(each for each in value if each == "ENV"))
         for path in value:
             if path != "ENV":
@@ -262,21 +291,32 @@ class TapNorthflankRestores(Tap):
     @classmethod
     @override
     def get_singer_command(cls) -> click.Command:
-        return command.of(super().get_singer_command())
+        return command.wrap(super().get_singer_command())
 
     @plugin_cli
     def cli(cls) -> click.Command:  # noqa: N805 - as the SDK
         """Return the command, with the log set up."""
+        masking.hide_proxies()
+        _hide_token(os.environ.get(f"{settings.ENVIRONMENT_PREFIX}API_TOKEN"))
+        log.mask_standard_error()
         try:
-            return super().cli
+            log.check_environment()
+            singer_command = super().cli
+        except ConfigurationError as error:
+            line = str(error)
         except Exception as error:
-            # Of the log, which therefore cannot tell.
-            reason = " ".join(str(error).split())
-            if "SINGER_SDK_LOG_CONFIG" in os.environ:
-                line = f"The file of SINGER_SDK_LOG_CONFIG cannot be used: {reason}."
-            elif isinstance(error, ValueError):
-                line = f"LOGLEVEL takes DEBUG, INFO, WARNING or ERROR: {reason}."
-            else:
+            if log.CONFIGURATION not in os.environ:
                 raise
-            print(line, file=sys.stderr)  # noqa: T201
-            sys.exit(ExitCode.CONFIGURATION)
+            reason = " ".join(str(error).split())
+            line = f"The file of {log.CONFIGURATION} cannot be used: {reason}."
+        else:
+            log.mask_handlers()
+            return singer_command
+        # Of the log, which therefore cannot tell.
+        print(masking.masked(line), file=sys.stderr)  # noqa: T201
+        sys.exit(ExitCode.CONFIGURATION)
+
+
+def _hide_token(token: object) -> None:
+    if token is not None:
+        masking.hide(str(token))

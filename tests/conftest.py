@@ -49,6 +49,13 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mask nothing that another test had for a secret."""
+    monkeypatch.setattr("tap_northflank_restores.masking._secrets", set())
+    monkeypatch.setattr("tap_northflank_restores.masking._pattern", None)
+
+
+@pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let tries follow each other at once; how long they wait has a test of its own."""
     monkeypatch.setattr("backoff.full_jitter", lambda _seconds: 0)

@@ -74,7 +74,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "mapped": {"stream_maps": {"restores": {"status": "status"}}},
     "flattened": {"flattening_enabled": True, "flattening_max_depth": 1},
 }
-MODES = ["incremental", "incremental", "incremental", "full table", "batch"]
+MODES = ["incremental", "incremental", "incremental", "full table", "batch", "in pieces"]
 Key = tuple[str, str, str]
 
 _server: Server | None = None

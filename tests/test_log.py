@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator import World
+from tap_northflank_restores.tap import TapNorthflankRestores
 from tests.support import everything, lines, selecting, small_world, sync
 
 if TYPE_CHECKING:
@@ -117,3 +118,42 @@ def test_the_metrics_of_the_sdk_are_there(
     }
     timers = {(p["metric"], p["tags"]["stream"]) for p in points if p["type"] == "timer"}
     assert timers >= {("sync_duration", stream) for stream in ("addons", "projects", "restores")}
+
+
+VARIABLES = ("LOGLEVEL", "TAP_NORTHFLANK_RESTORES_LOGLEVEL", "SINGER_SDK_LOG_CONFIG")
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+@pytest.mark.parametrize("value", ["", " ", "\n"])
+def test_a_variable_of_the_log_that_is_empty_is_not_set(
+    server: Server, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    run = sync(server)
+
+    assert run.exit_code == 0
+    assert run.logged("INFO")
+    assert not run.logged("DEBUG")
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_a_program_that_has_the_tap_as_a_part_may_have_empty_variables_too(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "")
+
+    assert TapNorthflankRestores(config={"api_token": "a-token"}).streams
+
+
+@pytest.mark.parametrize("name", VARIABLES[:2])
+@pytest.mark.parametrize("value", ["debug", " DEBUG", "Debug\n"])
+def test_a_level_is_read_over_case_and_blanks(
+    server: Server, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    run = sync(server)
+
+    assert run.exit_code == 0
+    assert run.logged("DEBUG")
