@@ -6,6 +6,7 @@ import os
 import re
 from base64 import b64encode
 from html.entities import codepoint2name
+from string import ascii_letters, digits
 from urllib.parse import unquote
 
 MASK = "***"
@@ -15,6 +16,8 @@ SHORTEST = 4
 SHORTEST_ENCODED = 6
 # A part of a longer secret that begins with so many of its characters was cut off by somebody.
 HEAD = 8
+
+_PLAIN = set(ascii_letters + digits + ".~%+/_-")
 
 _secrets: set[str] = set()
 _pattern: re.Pattern[str] | None = None
@@ -68,7 +71,8 @@ def _forms(secret: str) -> str:
             if len(data) >= 2 * HEAD:
                 forms.append("".join(map(_letters, letters[:HEAD])) + "[A-Za-z0-9+/_-]*")
     if len(data) >= 2 * HEAD:
-        forms.append(_escaped(secret[:HEAD]) + r"[A-Za-z0-9.~%+/_-]*")
+        rest = "|".join([r"[A-Za-z0-9.~%+/_-]", *map(_escapes, sorted({*secret} - _PLAIN))])
+        forms.append(f"{_escaped(secret[:HEAD])}(?:{rest})*")
     return "|".join(forms)
 
 
