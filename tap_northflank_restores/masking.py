@@ -6,6 +6,7 @@ import os
 import re
 from base64 import b64encode
 from html.entities import codepoint2name
+from string import ascii_letters, digits
 from urllib.parse import unquote
 
 MASK = "***"
@@ -15,6 +16,11 @@ SHORTEST = 4
 SHORTEST_ENCODED = 6
 # A part of a longer secret that begins with so many of its characters was cut off by somebody.
 HEAD = 8
+
+_PLAIN = set(ascii_letters + digits + ".~%+/_-")
+
+# Also where an escaped text went into a URL.
+_BACKSLASH = r"(?:\\|%5[Cc])"
 
 _secrets: set[str] = set()
 _pattern: re.Pattern[str] | None = None
@@ -68,7 +74,8 @@ def _forms(secret: str) -> str:
             if len(data) >= 2 * HEAD:
                 forms.append("".join(map(_letters, letters[:HEAD])) + "[A-Za-z0-9+/_-]*")
     if len(data) >= 2 * HEAD:
-        forms.append(_escaped(secret[:HEAD]) + r"[A-Za-z0-9.~%+/_-]*")
+        rest = "|".join([r"[A-Za-z0-9.~%+/_;#&-]", *map(_escapes, sorted({*secret} - _PLAIN))])
+        forms.append(f"{_escaped(secret[:HEAD])}(?:{rest})*")
     return "|".join(forms)
 
 
@@ -81,13 +88,13 @@ def _escapes(text: str) -> str:
     count, character = len(text), text[0]
     # Each bound keeps a search in a long text of backslashes or zeros short.
     if character == "\\":  # `repr` and JSON, perhaps of one another
-        plain = rf"\\{{{count},{8 * count}}}"
+        plain = rf"{_BACKSLASH}{{{count},{8 * count}}}"
     else:
-        plain = rf"\\{{0,8}}{re.escape(character)}"
+        plain = rf"{_BACKSLASH}{{0,8}}(?:{re.escape(character)}|%{ord(character):02X})"
     code = ord(character)
     hex_code = "".join(f"[{digit}{digit.upper()}]" for digit in f"{code:02x}")
     forms = [
-        rf"\\{{1,8}}u00{hex_code}",  # JSON
+        rf"{_BACKSLASH}{{1,8}}u00{hex_code}",  # JSON
         f"%(?:25){{0,3}}{hex_code}",  # URLs, also twice
         f"&#0{{0,5}}{code};",  # HTML
         f"&#[xX]0{{0,5}}{hex_code};",
