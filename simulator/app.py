@@ -140,6 +140,8 @@ class Api:
             headers = spent.headers
             if not spent.allowed:
                 return self._error(ApiError(429, "Too many requests"), headers)
+            if fault and fault.kind == "body":
+                return Answer(fault.status or 404, fault.body, dict(fault.headers))
             if fault and (replaced := _instead(fault, request)):
                 return replaced._replace(headers={**headers, **replaced.headers})
             body = self._body(request, target)

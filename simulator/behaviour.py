@@ -35,8 +35,10 @@ class Behaviour:
     """From the second page on, a page with more after it carries the cursor that it came by."""
     endless: bool = False
     """Each page says that there is more: past the end, empty pages with fresh cursors."""
+    round_again: bool = False
+    """At its end a list begins anew, with fresh cursors, for ever."""
     only_lists: Collection[ListKind] | None = None
-    """The lists that the five switches above concern; None for all."""
+    """The lists that the six switches above concern; None for all."""
     order: Literal["stable", "reversed", "shuffled", "newest_first"] = "stable"
     """`shuffled` is another order for each listing, and the same within one."""
     cursor_kind: Literal["position", "after_id"] = "position"
@@ -60,8 +62,12 @@ class Behaviour:
     rate_headers: bool = True
     rate_others: int = 0
     """Requests that others on the account spend with each of ours."""
+    rate_rounding: Literal["up", "down", "nearest"] = "up"
+    """How the seconds until the reset are made whole."""
     retry_after: Literal["absent", "seconds", "date"] = "absent"
     """How a 429 carries the header `Retry-After`."""
+    clock_ahead: float = 0
+    """Seconds by which the server's clock is ahead: seen in `Date` and in a date to retry after."""
 
     # Access
     team_id: str | None = None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Kind = Literal[
     "status",
     "html",
+    "body",
     "drop",
     "cut",
     "gzip-cut",
@@ -31,12 +32,13 @@ Kind = Literal[
 class Fault:
     """Something that goes wrong with the requests whose path matches.
 
-    kinds: `status` an error with the documented body; `html` a gateway's page; `drop` the
-    connection is closed before the headers; `cut` the body ends before its content-length;
-    `gzip-cut` a compressed body ends too early, though its content-length says so;
-    `malformed` half the JSON, whole as HTTP; `wrong_shape` other JSON than documented; `huge` a
-    body of `size` bytes, streamed; `slow` waits `seconds`, then answers; `redirect` to `to`;
-    `not_found` 404; `change` the regular body, after `change` has had it in its hands.
+    kinds: `status` an error with the documented body; `html` a gateway's page; `body` a gateway's
+    `body`, without the headers of the rate limit; `drop` the connection is closed before the
+    headers; `cut` the body ends before its content-length; `gzip-cut` a compressed body ends too
+    early, though its content-length says so; `malformed` half the JSON, whole as HTTP;
+    `wrong_shape` other JSON than documented; `huge` a body of `size` bytes, streamed; `slow` waits
+    `seconds`, then answers; `redirect` to `to`; `not_found` 404; `change` the regular body, after
+    `change` has had it in its hands.
     """
 
     match: str
@@ -49,11 +51,14 @@ class Fault:
     page: int | None = None
     """Only this page of a list, from 1, empty ones counted."""
     status: int | None = None
-    """Status code; without it 500 for `status`, 502 for `html`, 302 for `redirect`."""
+    """Status code; without it 500 for `status`, 502 for `html`, 404 for `body`, 302 for
+    `redirect`."""
     message: str | None = None
     """Message of the error body."""
     headers: dict[str, str] = field(default_factory=dict)
-    """More headers of a `status`, `html` or `redirect`."""
+    """More headers of a `status`, `html`, `body` or `redirect`."""
+    body: bytes = b""
+    """The whole of a `body`."""
     shape: Any = field(default_factory=list)
     """Body of a `wrong_shape`."""
     size: int = 65 * 1024 * 1024

@@ -126,6 +126,9 @@ def page(
         return Page(shown, more, None)
     if odd and more and behaviour.repeat_cursor and sent:
         return Page(shown, more, sent)
+    if odd and not more and behaviour.round_again:
+        again = Cursor(0, cursor.page + 1, cursor.listing)
+        return Page(shown, has_more=True, cursor=again.encode())
     if not more and behaviour.cursor_on_last_page != "present":
         return Page(shown, more, None, behaviour.cursor_on_last_page == "null")
     following = Cursor(min(end, len(items)), cursor.page + 1, cursor.listing, len(given))

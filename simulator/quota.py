@@ -8,7 +8,16 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simulator.behaviour import Behaviour
+
+
+_WHOLE: dict[str, Callable[[float], int]] = {
+    "up": math.ceil,
+    "down": math.floor,
+    "nearest": round,
+}
 
 
 class Spent(NamedTuple):
@@ -37,7 +46,7 @@ class Quota:
             self._resets = now + behaviour.rate_window
         allowed = self._used < limit
         self._used += behaviour.rate_others + allowed
-        seconds = math.ceil(round(self._resets - now, 3))
+        seconds = _WHOLE[behaviour.rate_rounding](round(self._resets - now, 3))
         headers: dict[str, str] = {}
         if behaviour.rate_headers:
             headers["x-ratelimit-limit"] = str(limit)
@@ -46,5 +55,7 @@ class Quota:
         if not allowed and behaviour.retry_after == "seconds":
             headers["retry-after"] = str(seconds)
         if not allowed and behaviour.retry_after == "date":
-            headers["retry-after"] = formatdate(time.time() + seconds, usegmt=True)
+            clock = time.time() + behaviour.clock_ahead
+            headers["date"] = formatdate(clock, usegmt=True)
+            headers["retry-after"] = formatdate(clock + seconds, usegmt=True)
         return Spent(allowed, headers)

@@ -46,14 +46,16 @@ class VanishedError(Exception):
     """An addon was deleted after it was listed."""
 
 
-class _Once(Generic[T]):
+class CachedIterator(Generic[T]):
     """An iterable that takes each item of an iterator once, and keeps it for the next time."""
 
     def __init__(self, items: Iterator[T]) -> None:
+        """Take nothing yet."""
         self._items = items
         self._kept: list[T] = []
 
     def __iter__(self) -> Iterator[T]:
+        """Yield the items from the first on."""
         at = 0
         while True:
             if at == len(self._kept):
@@ -98,8 +100,8 @@ class Account:
         self._sample = SAMPLE if sample else None
         self._idle = idle
         self._early = None if self._named or self._workers <= 1 else early
-        self._projects = _Once(self._list_projects())
-        self._addons = _Once(self._list_addons())
+        self._projects = CachedIterator(self._list_projects())
+        self._addons = CachedIterator(self._list_addons())
 
     def projects(self) -> Iterator[Item]:
         """Yield the projects that had to be listed: none when settings name what to read."""
@@ -178,7 +180,8 @@ class Account:
             seen = set()
             for page in pages:
                 for item in page:
-                    # A list that shifts between two pages shows an item twice.
+                    # A list that shifts between two pages, or is read from its start once more
+                    # after a refused cursor, shows an item twice.
                     if item["id"] not in seen:
                         seen.add(item["id"])
                         self._begin(Addon(project_id, item["id"]))

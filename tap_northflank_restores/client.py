@@ -1,4 +1,4 @@
-"""All HTTP: the token, the pages of a list, retries, and what each error means to the user.
+"""The API: the token, the pages of a list, retries, and what each answer means to the user.
 
 The SDK's RESTStream has a session, a retry loop and a cursor of its own for each stream and reads
 one request at a time. Here one budget is shared by all requests, several of which fly at once, and
@@ -9,24 +9,17 @@ from this client instead.
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
-import time
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+from codecs import BOM_UTF8
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import backoff
 import msgspec
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
 from singer_sdk.authenticators import BearerTokenAuthenticator
 
-from tap_northflank_restores import texts
+from tap_northflank_restores import headers, texts
 from tap_northflank_restores.errors import (
     AccessError,
     APIError,
@@ -35,24 +28,28 @@ from tap_northflank_restores.errors import (
     NotFoundError,
     QuotaExhaustedError,
 )
+from tap_northflank_restores.masking import hide, masked
 from tap_northflank_restores.quota import (
-    Allowance,
     Quota,
     QuotaWaitTooLongError,
     ReserveTooLargeError,
     StoppedError,
 )
+from tap_northflank_restores.seen import Seen
+from tap_northflank_restores.transport import FailedTryError, Response, Transport, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator
 
     from backoff.types import Details
 
-MAX_TRIES = 5
-MAX_BODY = 64 * 1024 * 1024
-# A page may be empty with more behind it. A server that gives empty pages for ever, or the same one
-# with a fresh cursor each time, must not hold us.
-MAX_STALE_PAGES = 1000
+# Seconds between the tries, of which chance takes up to a half: what is left is still more than the
+# half minute that a gateway needs to come back.
+WAITS = (1.0, 4.0, 16.0, 64.0)
+MAX_TRIES = len(WAITS) + 1
+# A page may be empty, or repeat what was there, with more behind it. A server that goes on so for
+# ever must not hold us.
+MAX_STALE_PAGES = 50
 MAX_REDIRECTS = 5
 
 LIST_PROJECTS_PERMISSION = "Project > Projects > Manage > Read"
@@ -77,17 +74,20 @@ _body_decoder = msgspec.json.Decoder(_Body)
 _items_decoder = msgspec.json.Decoder(list[dict[str, Any]])
 
 
-class _TransientError(Exception):
-    """A failure that another try may not meet; `str(error)` says what came back."""
+class _AsksTooMuchError(Exception):
+    """A server asks to wait longer before the next try than the settings allow."""
+
+    def __init__(self, said: str, seconds: float) -> None:
+        super().__init__(said)
+        self.seconds = seconds
 
 
-@dataclass(frozen=True)
-class _Response:
-    status: int
-    reason: str
-    headers: Mapping[str, str]
-    body: bytes
-    seconds: float
+class _CursorRefusedError(Exception):
+    """A page was refused that a cursor led to; perhaps the cursor has expired."""
+
+    def __init__(self, refusal: Exception) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
 
 
 class Client:
@@ -115,102 +115,138 @@ class Client:
             team_id: For organisation tokens: all paths are then under `/v1/teams/{team_id}`.
             page_size: Items a page, 1 to 100.
             concurrency: How many requests may be in flight at once.
-            request_timeout: Seconds to wait for a connection, and for each part of a response.
+            request_timeout: Seconds to wait for a connection, and for each part of a response. The
+                whole response may take three times as long.
             user_agent: Value of the `User-Agent` header.
             on_response: Called after each response with the list's name, its status and seconds,
                 from any thread.
         """
-        self._base = api_url.rstrip("/")
+        hide(token)
+        # As Northflank's own documents write it, with the version, or without.
+        self._base = api_url.rstrip("/").removesuffix("/v1").rstrip("/")
         self._prefix = ["v1"] if team_id is None else ["v1", "teams", team_id]
-        self._token = token
         self._quota = quota
         self._page_size = page_size
-        self._timeout = request_timeout
         self._on_response = on_response
         self._slots = threading.BoundedSemaphore(concurrency)
-        # The session prepares requests and the adapter sends them: what `Session.send` adds to each
-        # (cookies, hooks, redirects) is a fifth of its CPU, and none of it is wanted here.
-        self._adapter = HTTPAdapter(pool_maxsize=concurrency)
-        self._session = requests.Session()
-        # As `auth`, the token wins over an entry for the host in ~/.netrc.
-        self._session.auth = BearerTokenAuthenticator(token=token)
-        self._session.headers.update({"User-Agent": user_agent, "Accept": "application/json"})
-        # Proxies and certificates from the environment, looked up once and not for each request.
-        self._transport: Any = self._session.merge_environment_settings(
-            self._base, proxies={}, stream=True, verify=None, cert=None
+        self._transport = Transport(
+            self._base,
+            auth=BearerTokenAuthenticator(token=token),  # type: ignore[arg-type]
+            user_agent=user_agent,
+            connections=concurrency,
+            timeout=request_timeout,
         )
-        self._template = self._session.prepare_request(requests.Request("GET", self._base))
+        if (reader := self._transport.reads_in_clear()) is not None:
+            logger.warning(
+                "The token is sent to %s without encryption, so whoever is on the way can read it: "
+                "set api_url to an https URL.",
+                reader,
+            )
         self._fetch_with_retries = backoff.on_exception(
-            backoff.expo,
-            _TransientError,
+            _waits,
+            FailedTryError,
             max_tries=MAX_TRIES,
-            jitter=backoff.full_jitter,
+            jitter=None,
             on_backoff=self._log_retry,
             logger=None,
+            longest=quota.max_wait,
         )(self._fetch)
 
     def pages(self, *path: str, name: str) -> Iterator[list[Item]]:
         """Read a list, page by page.
 
         Exactly the pages that exist are asked for: `hasNextPage` decides, the cursor carries on.
+        When a cursor is refused, as one may be that has expired in a wait for the quota, the list
+        is read from its start once more: items that were given already then come again.
 
         Args:
             path: Segments of the list's path after `/v1`, such as `"projects", "p", "addons"`.
             name: The list's name in the body: `{"data": {name: […]}}`.
 
         Yields:
-            The items of each page, empty ones too; each item has a string `id`.
+            The items of each page, empty ones too; each item has a string `id`, not empty.
 
         Raises:
             AccessError: 401 or 403.
-            NotFoundError: 404.
+            NotFoundError: 404, in the API's own words.
             QuotaExhaustedError: The quota resets only after too long a wait.
             APIError: Any other failure, at once or after retries.
             InterruptedSyncError: The sync was asked to stop.
         """
-        url_path = "/" + "/".join(quote(part, safe="") for part in (*self._prefix, *path))
+        url_path = self._url_path(path)
+        try:
+            yield from self._pages(url_path, name)
+        except _CursorRefusedError as error:
+            logger.info("%s Reading that list from its start once more.", error)
+        else:
+            return
+        try:
+            yield from self._pages(url_path, name)
+        except _CursorRefusedError as error:
+            raise error.refusal from error
+
+    def _url_path(self, path: tuple[str, ...]) -> str:
+        for part in path:
+            # No encoding helps: each client and server on the way reads `%2E` as a dot.
+            if part in {"", ".", ".."}:
+                msg = (
+                    f"The API lists the id {part!r} (in {'/'.join(path)}), which would lead to "
+                    "another path. Report it to Northflank."
+                )
+                raise APIError(masked(msg))
+        return "/" + "/".join(quote(part, safe="") for part in (*self._prefix, *path))
+
+    def _pages(self, url_path: str, name: str) -> Iterator[list[Item]]:
+        asked = f"GET {urlsplit(self._base).path}{url_path}"
         cursor: str | int | None = None
         cursors: set[str | int] = set()
-        last: list[Item] = []
+        seen = Seen()
         stale_pages = 0
         while True:
             query: dict[str, str | int] = {"per_page": self._page_size}
             if cursor is not None:
                 query["cursor"] = cursor
-            items, pagination = self._fetch_page(url_path, urlencode(query), name)
+            items, pagination = self._fetch_page(f"{url_path}?{urlencode(query)}", name)
             yield items
             if not pagination.hasNextPage:
                 return
             cursor = pagination.cursor
             if cursor is None or cursor == "":
-                raise APIError(
-                    f"GET {url_path}: the API says that there is more but gives no cursor to it. "
+                msg = (
+                    f"{asked}: the API says that there is more but gives no cursor to it. "
                     "Run the sync again; if it lasts, report it to Northflank."
                 )
+                raise APIError(masked(msg))
             if cursor in cursors:
-                raise APIError(
-                    f"GET {url_path}: the API gave the same cursor twice, so the list has no end. "
+                msg = (
+                    f"{asked}: the API gave the same cursor twice, so the list has no end. "
                     "Run the sync again; if it lasts, report it to Northflank."
                 )
+                raise APIError(masked(msg))
             cursors.add(cursor)
-            stale_pages = 0 if items and items != last else stale_pages + 1
-            last = items
+            stale_pages = 0 if seen.add(item["id"] for item in items) else stale_pages + 1
             if stale_pages >= MAX_STALE_PAGES:
-                raise APIError(
-                    f"GET {url_path}: {stale_pages} pages in a row with nothing new, and no end of "
-                    "the list. Run the sync again; if it lasts, report it to Northflank."
+                msg = (
+                    f"{asked}: {stale_pages} pages in a row with nothing new, and no end of the "
+                    "list. Run the sync again; if it lasts, report it to Northflank."
                 )
+                raise APIError(masked(msg))
 
-    def _fetch_page(self, path: str, query: str, name: str) -> tuple[list[Item], _Pagination]:
+    def _fetch_page(self, target: str, name: str) -> tuple[list[Item], _Pagination]:
         try:
-            return self._fetch_with_retries(path, query, name)
-        except _TransientError as error:
+            return self._fetch_with_retries(f"{self._base}{target}", name)
+        except FailedTryError as error:
             msg = (
-                f"GET {path}: {error}, {MAX_TRIES} times. "
-                "Run the sync again later; if it lasts, check api_url. What was finished is not "
-                "sent twice."
+                f"GET {self._path(target)}: {error}, {MAX_TRIES} times. Run the sync again later; "
+                "if it lasts, check api_url. What was finished is not sent twice."
             )
-            raise APIError(msg) from error
+            raise APIError(masked(msg)) from error
+        except _AsksTooMuchError as error:
+            msg = (
+                f"GET {self._path(target)}: {error}, and asks to wait {error.seconds:.0f} s for "
+                "the next try, longer than rate_limit_max_wait allows. Run the sync again then."
+            )
+            raise APIError(masked(msg)) from error
         except StoppedError as error:
             raise InterruptedSyncError from error
         except ReserveTooLargeError as error:
@@ -220,26 +256,24 @@ class Client:
             )
             raise ConfigurationError(msg) from error
         except QuotaWaitTooLongError as error:
-            msg = (
-                f"The account's quota of API requests is used up and resets in "
-                f"{error.seconds:.0f} s, longer than rate_limit_max_wait allows. The state is "
-                "written: run again after the reset and the sync goes on from there."
-            )
-            raise QuotaExhaustedError(msg) from error
+            raise QuotaExhaustedError(_no_more_waiting(error)) from error
 
-    def _fetch(self, path: str, query: str, name: str) -> tuple[list[Item], _Pagination]:
-        response = self._request(f"{self._base}{path}?{query}")
+    def _path(self, target: str) -> str:
+        return urlsplit(self._base).path + target.partition("?")[0]
+
+    def _fetch(self, url: str, name: str) -> tuple[list[Item], _Pagination]:
+        response = self._request(url)
         self._on_response(name, response.status, response.seconds)
-        status = response.status
-        if status == HTTPStatus.OK:
+        if response.status == HTTPStatus.OK:
             return _decode(response.body, name)
-        message = _api_message(response.body, self._without_token)
-        said = _one_line(self._without_token(f"{status} {response.reason}")) + message
-        if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise _TransientError(said)
-        raise _final_error(path, status, said)
+        parts = urlsplit(url)
+        refusal = _refusal(parts.path, response)
+        may_be_the_cursor = response.status in _CURSOR_REFUSED and "cursor=" in parts.query
+        if may_be_the_cursor and not isinstance(refusal, FailedTryError):
+            raise _CursorRefusedError(refusal)
+        raise refusal
 
-    def _request(self, url: str) -> _Response:
+    def _request(self, url: str) -> Response:
         """Send a GET, follow redirects on the same host, and wait out what the quota asks for."""
         asked = url
         for _ in range(MAX_REDIRECTS):
@@ -249,93 +283,88 @@ class Client:
                 return response
             url = self._redirected(url, target)
         msg = f"GET {urlsplit(asked).path}: more than {MAX_REDIRECTS} redirects. Check api_url."
-        raise APIError(msg)
+        raise APIError(masked(msg))
 
     def _redirected(self, url: str, location: str) -> str:
         asked = f"GET {urlsplit(url).path}: the API redirects to"
         try:
             target = urljoin(url, location)
             there = urlsplit(target)
-            # Another host, port or scheme must not see the token; http to https may.
-            elsewhere = self._session.should_strip_auth(url, target)  # type: ignore[no-untyped-call]
+            may_follow = self._transport.may_follow(url, target)
         except ValueError:
             msg = f"{asked} {location!r}, which is no URL. Check api_url."
-            raise APIError(self._without_token(msg)) from None
-        if elsewhere:
+            raise APIError(masked(msg)) from None
+        if not may_follow:
             msg = (
                 f"{asked} {there.scheme}://{there.netloc}, where the token is not sent. If that is "
                 "the API, set api_url to it."
             )
-            raise APIError(self._without_token(msg))
+            raise APIError(masked(msg))
         return target
 
-    def _send_within_quota(self, url: str) -> _Response:
+    def _send_within_quota(self, url: str) -> Response:
         while True:
-            self._quota.acquire()
+            place = self._quota.acquire()
             try:
-                response = self._send(url)
-            except BaseException:
-                self._quota.release(None)
+                with self._slots:
+                    response = self._transport.get(url)
+            except BaseException as error:
+                if isinstance(error, FailedTryError) and not error.was_sent:
+                    self._quota.withdraw()
+                else:
+                    self._quota.lose()
                 raise
-            allowance = _allowance(response.headers)
+            allowance = headers.allowance(response.headers)
             if response.status != HTTPStatus.TOO_MANY_REQUESTS:
-                self._quota.release(allowance)
+                is_success = response.status == HTTPStatus.OK
+                self._quota.release(place, allowance, is_success=is_success)
                 return response
-            self._quota.refuse(_retry_after(response.headers), allowance)
-
-    def _send(self, url: str) -> _Response:
-        request = self._template.copy()
-        request.url = url
-        try:
-            with self._slots:
-                started = time.perf_counter()
-                with self._adapter.send(
-                    request, timeout=self._timeout, **self._transport
-                ) as response:
-                    body = self._read(response)
-                seconds = time.perf_counter() - started
-        except requests.exceptions.SSLError as error:
-            if not _certificate_at_fault(error):
-                raise _TransientError(self._without_token(_connection_trouble(error))) from error
-            msg = (
-                f"The certificate of {urlsplit(url).netloc} is not trusted ({_one_line(error)}). "
-                "Check api_url; for a company's own authority set REQUESTS_CA_BUNDLE."
-            )
-            raise APIError(self._without_token(msg)) from error
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise _TransientError(self._without_token(_connection_trouble(error))) from error
-        except OSError as error:  # of requests, which could not read a file
-            msg = f"No request could be sent: {_one_line(error)}. Check REQUESTS_CA_BUNDLE."
-            raise ConfigurationError(msg) from error
-        return _Response(
-            response.status_code, response.reason or "", response.headers, body, seconds
-        )
-
-    def _read(self, response: requests.Response) -> bytes:
-        # One read of at most the limit: `response.content` would take whatever comes.
-        body: bytes = response.raw.read(MAX_BODY + 1, decode_content=True)
-        if len(body) > MAX_BODY:
-            path = urlsplit(response.url).path
-            raise APIError(
-                f"GET {path}: the response is larger than {MAX_BODY >> 20} MiB and was refused. "
-                "Check api_url, or lower page_size."
-            )
-        return body
+            self._quota.refuse(place, headers.retry_after(response.headers), allowance)
 
     def _log_retry(self, details: Details) -> None:
-        path = details["args"][0]
         logger.warning(
             "GET %s: %s; try %d of %d in %.1f s",
-            path,
+            urlsplit(details["args"][0]).path,
             details.get("exception"),
             details["tries"] + 1,
             MAX_TRIES,
             details["wait"],
         )
 
-    def _without_token(self, text: str) -> str:
-        return text.replace(self._token, "***")
 
+def jittered(seconds: float) -> float:
+    """Return between a half and all of a wait, so that many do not try again at once."""
+    return seconds / 2 + backoff.full_jitter(seconds / 2)
+
+
+def _waits(longest: float) -> Generator[float, FailedTryError, None]:
+    """Yield the wait before each further try, given what the last one ended with.
+
+    Raises:
+        _AsksTooMuchError: The waits that the server asks for are longer together than `longest`.
+    """
+    error = yield 0.0  # as backoff starts it
+    for seconds in WAITS:
+        asked = error.retry_after or 0.0
+        longest -= asked
+        if longest < 0:
+            raise _AsksTooMuchError(str(error), asked) from error
+        error = yield max(jittered(seconds), asked)
+
+
+# What a server may answer to a cursor that it does not know any more.
+_CURSOR_REFUSED = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.GONE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+
+_BELIEVED_OF_THE_API_ONLY = {
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+}
 
 _REDIRECTS = {
     HTTPStatus.MOVED_PERMANENTLY,
@@ -354,24 +383,51 @@ def _decode(body: bytes, name: str) -> tuple[list[Item], _Pagination]:
             if type(id_ := item["id"]) is not str:
                 # The reference shows ids that may be numbers; everything else is not documented.
                 item["id"] = str(msgspec.convert(id_, int))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError) as error:
-        what = f"no {error}" if isinstance(error, KeyError) else _one_line(error)
-        kind = "HTML" if body.lstrip()[:1] == b"<" else "a body that is not as documented"
-        msg = f"200 with {kind} ({what})"
-        raise _TransientError(msg) from error
+            elif not id_:
+                raise msgspec.ValidationError("an id is empty")
+    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else one_line(error)
+        kind = "HTML" if _is_html(body) else "a body that is not as documented"
+        raise FailedTryError(f"200 with {kind} ({what})") from error
     return items, decoded.pagination
 
 
-def _api_message(body: bytes, without_token: Callable[[str], str]) -> str:
-    """Return what the documented error body says, as `: Not found (error id …)`."""
+def _refusal(path: str, response: Response) -> Exception:
+    """Return what to raise for a status other than 200: a try that failed, or an end."""
+    status = response.status
+    error = _error_of(response.body)
+    said = one_line(f"{status} {response.reason}") + _message(error)
+    if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return FailedTryError(said, retry_after=headers.retry_after(response.headers))
+    # A gateway in front, while it is reloaded or has no backend, says 404 of what is there. So only
+    # the documented body makes these the API's word.
+    is_documented = type(error.get("status")) is int and error["status"] == status
+    if status in _BELIEVED_OF_THE_API_ONLY and not is_documented:
+        with_html = " with HTML" if _is_html(response.body) else ""
+        return FailedTryError(
+            f"{said}{with_html}, not as Northflank's API says it, so perhaps of a gateway between",
+            retry_after=headers.retry_after(response.headers),
+        )
+    return _final_error(path, status, said)
+
+
+def _error_of(body: bytes) -> dict[str, Any]:
+    """Return what the documented body has as `error`; nothing if there is no such thing."""
     try:
-        error = msgspec.json.decode(body)["error"]
-        message, id_ = error.get("message"), error.get("id")
-    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError, AttributeError):
-        return " with HTML" if body.lstrip()[:1] == b"<" else ""
-    # Before the line is cut, or a part of the token might be left at its end.
-    message, id_ = (_one_line(without_token(str(part))) if part else "" for part in (message, id_))
+        error = msgspec.json.decode(texts.mended(body))["error"]
+    except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError, RecursionError):
+        return {}
+    return error if isinstance(error, dict) else {}
+
+
+def _message(error: dict[str, Any]) -> str:
+    """Return what the documented error body says, as `: Not found (error id …)`."""
+    message, id_ = (one_line(error[key]) if error.get(key) else "" for key in ("message", "id"))
     return (f": {message}" if message else "") + (f" (error id {id_})" if id_ else "")
+
+
+def _is_html(body: bytes) -> bool:
+    return body.removeprefix(BOM_UTF8).lstrip()[:1] == b"<"
 
 
 def _final_error(path: str, status: int, said: str) -> Exception:
@@ -395,56 +451,21 @@ def _final_error(path: str, status: int, said: str) -> Exception:
     return APIError(f"GET {path}: {said}. Check api_url and the settings that name ids.")
 
 
-def _connection_trouble(error: Exception) -> str:
-    if isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError)):
-        return f"no answer within request_timeout ({_one_line(error)})"
-    return f"the connection failed ({_one_line(error)})"
-
-
-def _certificate_at_fault(error: requests.exceptions.SSLError) -> bool:
-    """Tell whether a certificate was refused, or ours cannot be read.
-
-    All else of TLS, such as a balancer that hangs up in the middle of the handshake, is a
-    connection that failed, and another try may do.
-    """
-    # It wraps urllib3's SSLError, within a MaxRetryError or not, and that what `ssl` raised.
-    wrapped = getattr(error.args[0], "reason", error.args[0])
-    cause = wrapped.args[0]
-    return isinstance(cause, ssl.SSLCertVerificationError) or (
-        isinstance(cause, ssl.SSLError) and cause.library == "X509"
-    )
-
-
-def _one_line(value: object) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= 200 else f"{text[:199]}…"  # noqa: PLR2004 - a line's length
-
-
-def _allowance(headers: Mapping[str, str]) -> Allowance | None:
-    try:
-        limit = headers.get("x-ratelimit-limit")
-        return Allowance(
-            limit=None if limit is None else int(limit),
-            remaining=int(headers["x-ratelimit-remaining"]),
-            reset=max(0.0, float(headers["x-ratelimit-reset"])),
+def _no_more_waiting(error: QuotaWaitTooLongError) -> str:
+    if error.used_up:
+        return (
+            f"The account's quota of API requests is used up and resets in {error.seconds:.0f} s, "
+            "longer than rate_limit_max_wait allows. The state is written: run again after the "
+            "reset and the sync goes on from there."
         )
-    except (KeyError, ValueError):
-        return None
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return `Retry-After` in seconds; it is a number of seconds or a date (RFC 9110, 10.2.3)."""
-    value = headers.get("Retry-After")
-    if value is None:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
+    if error.told:
+        return (
+            f"The API refuses requests (429) for the next {error.seconds:.0f} s, longer than "
+            "rate_limit_max_wait allows. The state is written: run again then and the sync goes on "
+            "from there."
+        )
+    return (
+        f"The API refuses requests (429) and was waited for in vain for {error.seconds:.0f} s, "
+        "though it does not say that the account's quota is used up. The state is written: run "
+        "again later, with a lower concurrency if it lasts."
+    )

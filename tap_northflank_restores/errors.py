@@ -75,7 +75,7 @@ class APIError(TapError):
 
 
 class NotFoundError(APIError):
-    """The API answered 404: the project or addon does not exist, or not for this token."""
+    """The API said 404 in its own words: no such project or addon, or not for this token."""
 
 
 class OutputError(TapError):

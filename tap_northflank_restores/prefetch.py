@@ -160,7 +160,8 @@ class ReadAhead(Generic[Key, Page]):
                     source.done = True
                     self._ahead -= 1
                 else:
-                    # It takes a page's room, or list after list would be tried in vain behind it.
+                    # A failed list keeps its slot until the caller sees the error. Otherwise the
+                    # workers would open lists that nobody will read.
                     source.done, source.error = True, error
                 if self._open and source is self._open[0]:
                     self._news.notify()

@@ -259,6 +259,14 @@ class TapNorthflankRestores(Tap):
 
     def _log_wait(self, seconds: float, left: int | None) -> None:
         reserve = self.config["rate_limit_reserve"]
+        if left is not None and left > reserve:
+            logger.info(
+                "Quota: %d requests left in this window; waiting %.0f s, as the API refuses "
+                "requests all the same.",
+                left,
+                seconds,
+            )
+            return
         logger.info(
             "Quota: %s requests left in this window%s; waiting %.0f s for its reset.",
             "no" if left is None else left,

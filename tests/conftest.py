@@ -58,4 +58,4 @@ def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let tries follow each other at once; how long they wait has a test of its own."""
-    monkeypatch.setattr("backoff.full_jitter", lambda _seconds: 0)
+    monkeypatch.setattr("tap_northflank_restores.client.jittered", lambda _seconds: 0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator import Fault, World, serve
-from tap_northflank_restores.client import Client
+from tap_northflank_restores.client import WAITS, Client, jittered
 from tap_northflank_restores.errors import APIError, ExitCode
 from tap_northflank_restores.quota import Quota
 from tests.support import Run, selecting, small_world, sync
@@ -220,21 +220,24 @@ def test_tries_are_told_with_what_came_back_and_how_long_is_waited(server: Serve
     assert line == f"GET /v1/projects/p/addons: {came_back}; try 2 of 5 in 0.0 s"
 
 
-def test_the_waits_between_tries_are_exponential_with_full_jitter(
+def test_the_waits_between_tries_outlast_half_a_minute_whatever_chance_says(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bounds: list[float] = []
-
-    def jitter(seconds: float) -> float:
-        bounds.append(seconds)
-        return 0
-
-    monkeypatch.setattr("backoff.full_jitter", jitter)
+    waits: list[float] = []
+    # The real wait, of which chance takes as much as it may, and none is slept.
+    monkeypatch.setattr("tap_northflank_restores.client.jittered", jittered)
+    monkeypatch.setattr("backoff.full_jitter", lambda _seconds: 0)
+    monkeypatch.setattr("time.sleep", waits.append)
     server.faults = [fault("projects", "drop")]
 
     everything(server)
 
-    assert bounds == [1, 2, 4, 8]
+    assert waits == [0.5, 2, 8, 32]
+
+
+def test_chance_adds_no_more_to_a_wait_than_it_may_take() -> None:
+    assert all(8 <= jittered(16) <= 16 for _ in range(1000))
+    assert 30 < sum(WAITS) / 2 < sum(WAITS) < 120
 
 
 # Faults that stay ---------------------------------------------------------------------------
@@ -269,7 +272,7 @@ def test_a_wrong_token_ends_the_sync_at_once(server: Server, name: str) -> None:
 
 
 def test_a_token_that_is_not_accepted_costs_one_request(server: Server) -> None:
-    run = everything(server, api_token="nonesuch")  # noqa: S106 - it opens nothing
+    run = everything(server, api_token="opens-nothing")  # noqa: S106 - it opens nothing
 
     assert_one_line(run, ExitCode.ACCESS)
     assert len(run.requests) == 1
@@ -336,7 +339,7 @@ def test_a_response_of_more_than_64_mib_is_refused_at_once(server: Server, size:
 def test_a_huge_response_is_refused_at_each_list(
     server: Server, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("tap_northflank_restores.client.MAX_BODY", 2 * 1024 * 1024)
+    monkeypatch.setattr("tap_northflank_restores.transport.MAX_BODY", 2 * 1024 * 1024)
     server.faults = [fault(name, "huge", size=2 * 1024 * 1024 + 1)]
 
     run = everything(server)
@@ -452,6 +455,197 @@ def test_a_listing_that_is_not_there_names_the_settings_at_fault(
     assert "404" in run.error
     assert "Check api_url and team_id" in run.error
     assert len(run.requests) == 1
+
+
+# What a gateway in front says ---------------------------------------------------------------
+
+FOREIGN: dict[str, bytes] = {
+    "text": b"default backend - 404",
+    "HTML": b"<html><head><title>404 Not Found</title></head><body>nginx</body></html>",
+    "nothing": b"",
+    "other JSON": b'{"message":"no Route matched with those values"}',
+    "an array": b"[]",
+    "null": b"null",
+    "a status of its own": b'{"status": 404, "message": "Not found"}',
+    "an error without status": b'{"error": {"message": "Not found"}}',
+    "an error of another status": b'{"error": {"status": 500, "message": "Not found"}}',
+    "a status that is a word": b'{"error": {"status": "404", "message": "Not found"}}',
+    "an error that is a word": b'{"error": "Not found"}',
+    "no UTF-8": b'{"error": {"status": 404, "message": "\xff"}}',
+    "nested without end": b'{"error":' * 100_000,
+}
+each_foreign = pytest.mark.parametrize("body", FOREIGN.values(), ids=FOREIGN)
+
+
+@each_foreign
+@pytest.mark.parametrize("name", ["addons", "backups", "restores"])
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_what_a_gateway_says_for_a_moment_is_tried_again_and_loses_nothing(
+    server: Server, name: str, body: bytes, status: int
+) -> None:
+    server.faults = [fault(name, "body", status=status, body=body, times=4)]
+
+    run = everything(server)
+
+    assert run.exit_code == 0
+    assert [len(run.records[stream]) for stream in LISTS] == [1, 1, 1, 2]
+    assert run.asked.count(LISTS[name]) == 5
+    assert len(run.logged("WARNING")) == 4
+
+
+@each_foreign
+@each_list
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_what_a_gateway_says_for_good_is_an_error_and_not_said_to_be_northflanks_word(
+    server: Server, name: str, body: bytes, status: int
+) -> None:
+    server.faults = [fault(name, "body", status=status, body=body)]
+
+    run = everything(server)
+
+    assert_one_line(run, ExitCode.API)
+    assert run.asked.count(LISTS[name]) == 5
+    assert f"GET {LISTS[name]}: {status} " in run.error
+    assert "perhaps of a gateway" in run.error
+    assert "deleted" not in run.stderr
+
+
+@each_concurrency
+@pytest.mark.parametrize("settings", [{"addons": ["p/a"]}, {"project_ids": ["p"]}], ids=str)
+def test_a_gateways_404_does_not_say_that_a_setting_names_what_is_not_there(
+    server: Server, settings: dict[str, Any], concurrency: int
+) -> None:
+    server.world = small_world(a=1)
+    server.faults = [Fault("p/addons", "body", body=FOREIGN["text"])]
+
+    run = sync(server, **settings, concurrency=concurrency)
+
+    assert_one_line(run, ExitCode.API)
+    assert len(run.requests) == 5
+
+
+def test_a_404_between_two_pages_that_a_gateway_says_is_tried_again(server: Server) -> None:
+    server.world = small_world(a=3)
+    server.faults = [fault("restores", "body", page=2, times=2)]
+
+    run = sync(server, page_size=1)
+
+    assert run.exit_code == 0
+    assert len(run.records["restores"]) == 3
+    assert run.asked.count(LISTS["restores"]) == 5
+
+
+@pytest.mark.parametrize("encoding", ["plain", "with a byte order mark"])
+def test_the_apis_own_404_means_gone(server: Server, encoding: str) -> None:
+    server.world = small_world(a=1, b=1)
+    body = b'{"error": {"status": 404, "message": "Not found", "id": "x", "details": {}}}'
+    mark = b"" if encoding == "plain" else b"\xef\xbb\xbf"
+    server.faults = [Fault("/addons/b/", "body", body=mark + body)]
+
+    run = sync(server)
+
+    assert run.exit_code == 0
+    assert run.logged("WARNING") == ["Addon p/b was deleted after it was listed; skipped."]
+
+
+@each_list
+@pytest.mark.parametrize("status", [201, 202, 203, 206, 226])
+def test_another_success_than_200_is_none(server: Server, name: str, status: int) -> None:
+    server.faults = [fault(name, "body", status=status, body=b"{}")]
+
+    run = everything(server)
+
+    assert_one_line(run, ExitCode.API)
+    assert run.asked.count(LISTS[name]) == 1
+
+
+@each_list
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_server_that_says_when_to_come_back_is_not_asked_before(
+    server: Server, monkeypatch: pytest.MonkeyPatch, name: str, status: int
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    told = {"retry-after": "20"}
+    server.faults = [fault(name, "status", status=status, headers=told, times=3)]
+
+    run = everything(server)
+
+    assert run.exit_code == 0
+    assert waits == [20, 20, 20]
+
+
+def test_a_date_to_come_back_at_counts_from_the_servers_clock(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    told = {
+        "date": "Mon, 01 Jan 2001 00:00:00 GMT",
+        "retry-after": "Mon, 01 Jan 2001 00:00:17 GMT",
+    }
+    server.faults = [fault("addons", "html", status=503, headers=told, times=1)]
+
+    run = everything(server)
+
+    assert run.exit_code == 0
+    assert waits == [17]
+
+
+@pytest.mark.parametrize(("seconds", "requests"), [(3000, 1), (40, 3)])
+def test_a_server_that_asks_for_longer_than_allowed_ends_the_sync(
+    server: Server, monkeypatch: pytest.MonkeyPatch, seconds: int, requests: int
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    told = {"retry-after": str(seconds)}
+    server.faults = [fault("projects", "status", status=503, headers=told)]
+
+    run = everything(server, rate_limit_max_wait=100)
+
+    assert_one_line(run, ExitCode.API)
+    assert len(run.requests) == requests
+    assert f"asks to wait {seconds} s" in run.error
+    assert "rate_limit_max_wait" in run.error
+
+
+@pytest.mark.parametrize("value", ["", "soon", "-5", "nan", "inf", "1e400", "0", "0.0"])
+def test_a_retry_after_that_says_nothing_changes_nothing(server: Server, value: str) -> None:
+    told = {"retry-after": value}
+    server.faults = [fault("addons", "status", status=503, headers=told, times=1)]
+
+    run = everything(server)
+
+    assert run.exit_code == 0
+    assert run.logged("WARNING")[0].endswith("; try 2 of 5 in 0.0 s")
+
+
+def test_an_outage_of_all_lists_takes_some_tens_of_requests(server: Server) -> None:
+    server.world = World.fan_out(1, 300, 1)
+    server.faults = [Fault("/restores$", "status", status=503, after=20)]
+
+    run = sync(server, concurrency=8)
+
+    assert_one_line(run, ExitCode.API)
+    assert len(run.requests) < 200
+
+
+@pytest.mark.parametrize("tail", ["", "/", "/v1", "/v1/"])
+def test_the_path_that_was_asked_is_told_with_that_of_api_url(server: Server, tail: str) -> None:
+    server.faults = [fault("projects", "status", status=400)]
+
+    fine = everything(server, api_url=f"{server.url}{tail}")
+    other = everything(server, api_url=f"{server.url}/some/where{tail}")
+
+    assert fine.error.startswith("GET /v1/projects: 400 ")
+    assert other.error.startswith("GET /some/where/v1/projects: 400 ")
+
+
+@pytest.mark.parametrize("tail", ["/v1", "/v1/"])
+def test_api_url_may_end_with_the_version(server: Server, tail: str) -> None:
+    run = everything(server, api_url=f"{server.url}{tail}")
+
+    assert run.exit_code == 0
+    assert sorted(run.asked) == sorted(LISTS.values())
 
 
 # Redirects ----------------------------------------------------------------------------------

@@ -407,7 +407,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(after=st.integers(0, 6), page_size=st.sampled_from([1, 2]))
     def fail_at_a_page(self, after: int, page_size: int) -> None:
-        fault = Fault(match="restores", kind="status", status=400, after=after, times=1)
+        fault = Fault(match="restores", kind="status", status=402, after=after, times=1)
         self.server.faults.append(fault)
         self.warehouse.load(self.sync(page_size=page_size, concurrency=2)[0])
         self.server.faults.clear()

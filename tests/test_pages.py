@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
+import tracemalloc
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from simulator import Fault, World
+from tap_northflank_restores.seen import Seen
 from tests.support import Run, keyed, selecting, small_world, sync
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ PATHS = {
     "restores": r"/a0/restores$",
 }
 PAGE_SIZE = 2
+EMPTY = b'{"data": {"restores": []}, "pagination": {"hasNextPage": false}}'
 
 
 def world() -> World:
@@ -276,6 +280,107 @@ def test_an_id_that_the_api_gives_cannot_lead_to_another_path(server: Server) ->
     assert len(run.records["restores"]) == 1
 
 
+ODD_IDS = {
+    "a/b": "a%2Fb",
+    "%2e%2e": "%252e%252e",
+    "%2E": "%252E",
+    "...": "...",
+    "..a": "..a",
+    "../x": "..%2Fx",
+    "a b": "a%20b",
+    "a?b#c&d=e": "a%3Fb%23c%26d%3De",
+    "ä中🙂": "%C3%A4%E4%B8%AD%F0%9F%99%82",
+    "a\\b": "a%5Cb",
+    " ": "%20",
+    "a:b@c;d": "a%3Ab%40c%3Bd",
+    "x\r\nHost: y": "x%0D%0AHost%3A%20y",
+    "*": "%2A",
+}
+
+
+@pytest.mark.parametrize(("id_", "encoded"), ODD_IDS.items())
+def test_an_id_is_asked_for_as_it_is_and_once(server: Server, id_: str, encoded: str) -> None:
+    def put(body: dict[str, Any]) -> None:
+        (name,) = body["data"]
+        body["data"][name] = [{"id": id_, "name": "x"}]
+
+    server.faults = [
+        Fault("/projects$", "change", change=put),
+        Fault("/addons$", "body", status=200, body=json.dumps(one_addon(id_)).encode()),
+        Fault("/restores$", "body", status=200, body=EMPTY),
+    ]
+
+    run = sync(server)
+
+    assert run.exit_code == 0
+    assert run.asked == [
+        "/v1/projects",
+        f"/v1/projects/{encoded}/addons",
+        f"/v1/projects/{encoded}/addons/{encoded}/restores",
+    ]
+
+
+def one_addon(id_: object) -> dict[str, Any]:
+    """A page of one addon."""
+    return {"data": {"addons": [{"id": id_}]}, "pagination": {"hasNextPage": False}}
+
+
+@pytest.mark.parametrize("id_", [".", ".."])
+@pytest.mark.parametrize("kind", ["projects", "addons"])
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_an_id_that_no_encoding_keeps_from_another_path_is_refused(
+    server: Server, id_: str, kind: str, concurrency: int
+) -> None:
+    def put(body: dict[str, Any]) -> None:
+        body["data"][kind] = [{"id": id_, "name": "x"}]
+
+    server.world = small_world(a=1)
+    server.faults = [Fault(f"/{kind}$", "change", change=put)]
+
+    run = sync(server, concurrency=concurrency)
+
+    assert run.exit_code == 5
+    assert run.error.startswith(f"The API lists the id '{id_}' (in projects/")
+    assert "Traceback" not in run.stderr
+    assert run.asked == ["/v1/projects", "/v1/projects/p/addons"][: 1 if kind == "projects" else 2]
+
+
+@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_an_empty_id_is_no_id(server: Server, kind: str, concurrency: int) -> None:
+    def put(body: dict[str, Any]) -> None:
+        body["data"][kind][0]["id"] = ""
+
+    server.world = world()
+    server.faults = [Fault(PATHS[kind], "change", change=put)]
+
+    run = everything(server, concurrency=concurrency)
+
+    assert run.exit_code == 5
+    assert "an id is empty" in run.error
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("id_", [7, 0, -1, 10**15, 2**64])
+@pytest.mark.parametrize("kind", ["projects", "addons"])
+def test_a_number_is_an_id_as_well(server: Server, kind: str, id_: int) -> None:
+    def put(body: dict[str, Any]) -> None:
+        body["data"][kind] = [{"id": id_, "name": "x"}]
+
+    server.world = small_world(a=1)
+    server.faults = [
+        Fault(f"/{kind}$", "change", change=put, times=1),
+        Fault("/addons$", "body", status=200, body=json.dumps(one_addon("a")).encode()),
+        Fault("/restores$", "body", status=200, body=EMPTY),
+    ]
+
+    run = sync(server)
+
+    assert run.exit_code == 0
+    assert f"/{id_}/" in run.asked[-1]
+    assert len(run.asked) == 3
+
+
 # Doubts, at each list -----------------------------------------------------------------------
 
 
@@ -399,6 +504,129 @@ def test_empty_pages_without_an_end_are_an_error(
 
     assert run.exit_code == 5
     assert "20 pages in a row with nothing new" in run.error
+
+
+@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+@pytest.mark.parametrize("order", ["stable", "shuffled"])
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_list_that_goes_round_and_round_is_an_error_soon(
+    server: Server, kind: Any, size: int, order: Any, concurrency: int
+) -> None:
+    server.world = world()
+    server.behaviour.round_again = True
+    server.behaviour.order = order
+    server.behaviour.only_lists = {kind}
+
+    run = everything(server, page_size=size, concurrency=concurrency)
+
+    assert run.exit_code == 5
+    assert "50 pages in a row with nothing new" in run.error
+    asked = Counter(request.path for request in run.requests if request.page_of == kind)
+    assert max(asked.values()) <= -(-5 // size) + 50
+
+
+def test_a_list_of_many_pages_that_goes_round_ends_some_tens_of_pages_later(
+    server: Server,
+) -> None:
+    server.world = small_world(a=700)
+    server.behaviour.round_again = True
+    server.behaviour.only_lists = {"restores"}
+
+    run = sync(server, addons=["p/a"], page_size=1)
+
+    assert run.exit_code == 5
+    assert len(run.requests) == 700 + 50
+    assert len({record["id"] for record in run.records["restores"]}) == 700
+
+
+def test_as_many_empty_pages_as_an_honest_api_may_give_are_read_over(server: Server) -> None:
+    server.world = small_world(a=3)
+    server.behaviour.empty_pages = lambda page: page % 50 != 49
+
+    run = sync(server, addons=["p/a"], page_size=1)
+
+    assert run.exit_code == 0
+    assert len(run.records["restores"]) == 3
+    assert len(run.requests) == 150
+
+
+# A cursor that has expired ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize("status", [400, 404, 410, 422])
+@pytest.mark.parametrize("page", [2, 3])
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_list_whose_cursor_is_refused_is_read_from_its_start_once_more(
+    server: Server, kind: str, status: int, page: int, concurrency: int
+) -> None:
+    server.world = world()
+    server.faults = [Fault(PATHS[kind], "status", status=status, page=page, times=1)]
+
+    run = everything(server, concurrency=concurrency)
+
+    assert run.exit_code == 0
+    there = expected(server.world)
+    for stream, keys in ids(run).items():
+        assert set(keys) == set(there[stream])
+        if stream != "backups":  # which the loader merges by their key
+            assert len(keys) == len(there[stream])
+    again = pages_asked(run) - pages_there(server.world)
+    assert list(again.values()) == [page]
+    (line,) = [told for told in run.logged("INFO") if "from its start once more" in told]
+    assert f": {status} " in line
+    assert run.logged("WARNING") == []
+
+
+@pytest.mark.parametrize("kind", LISTS)
+@pytest.mark.parametrize("status", [400, 410, 422])
+def test_a_list_whose_cursor_is_refused_again_is_an_error(
+    server: Server, kind: str, status: int
+) -> None:
+    server.world = world()
+    server.faults = [Fault(PATHS[kind], "status", status=status, page=2)]
+
+    run = everything(server, concurrency=1)
+
+    assert run.exit_code == 5
+    assert f": {status} " in run.error
+    assert sum(re.search(PATHS[kind], path) is not None for path in run.asked) == 4
+
+
+@pytest.mark.parametrize("status", [400, 410, 422])
+def test_a_refusal_without_a_cursor_is_not_asked_for_again(server: Server, status: int) -> None:
+    server.world = small_world(a=3)
+    server.faults = [Fault("/restores$", "status", status=status, page=1)]
+
+    run = sync(server, addons=["p/a"], page_size=1)
+
+    assert run.exit_code == 5
+    assert len(run.requests) == 1
+
+
+def test_a_second_sync_after_a_refused_cursor_sends_nothing(server: Server) -> None:
+    server.world = small_world(a=7)
+    server.faults = [Fault("/restores$", "status", status=410, page=3, times=1)]
+
+    first = sync(server, page_size=2)
+    second = sync(server, page_size=2, state=first.state)
+
+    assert len(first.records["restores"]) == 7
+    assert second.records["restores"] == []
+
+
+def test_a_bit_or_two_an_id_are_kept_of_what_a_list_has_shown() -> None:
+    seen = Seen()
+    tracemalloc.start()
+
+    for page in range(10_000):
+        assert seen.add(f"{page}-{item}" for item in range(100))
+    assert not seen.add(f"{page}-{item}" for page in range(0, 10_000, 97) for item in range(100))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert most < 10 * 1024 * 1024
 
 
 @pytest.mark.parametrize("kind", LISTS)

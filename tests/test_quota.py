@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-from email.utils import formatdate
 from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
@@ -15,9 +14,12 @@ import pytest
 import requests
 
 from simulator import Behaviour, Fault, World, serve
+from simulator.quota import Quota as Account
+from tap_northflank_restores import headers
 from tap_northflank_restores.errors import ExitCode
 from tap_northflank_restores.quota import (
     Allowance,
+    Place,
     Quota,
     QuotaWaitTooLongError,
     ReserveTooLargeError,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from simulator import Request, Server
+    from simulator.quota import Spent
 
 MARGIN = 1
 """Seconds that a wait is longer than told: the API rounds them."""
@@ -76,6 +79,7 @@ class Ledger:
         """Start a quota."""
         self.clock = Clock()
         self.told: list[tuple[float, int | None]] = []
+        self.flying: list[Place] = []
         namespace = SimpleNamespace(Condition=partial(Condition, self.clock))
         monkeypatch.setattr("tap_northflank_restores.quota.threading", namespace)
         self.quota = Quota(
@@ -85,18 +89,20 @@ class Ledger:
     def send(self) -> float:
         """Send a request and return the seconds waited before it."""
         before = self.clock.now
-        self.quota.acquire()
+        self.flying.append(self.quota.acquire())
         return self.clock.now - before
 
     def answer(self, remaining: int | None = None, reset: float = 60, limit: int = 100) -> None:
-        """Take the response of a request."""
-        self.quota.release(None if remaining is None else Allowance(limit, remaining, reset))
+        """Take the response of the request that has flown for the longest."""
+        allowance = None if remaining is None else Allowance(limit, remaining, reset)
+        self.quota.release(self.flying.pop(0), allowance)
 
     def refuse(
         self, retry_after: float | None = None, reset: float | None = None, limit: int = 100
     ) -> None:
-        """Take the 429 of a request."""
-        self.quota.refuse(retry_after, None if reset is None else Allowance(limit, 0, reset))
+        """Take the 429 of the request that has flown for the longest."""
+        allowance = None if reset is None else Allowance(limit, 0, reset)
+        self.quota.refuse(self.flying.pop(0), retry_after, allowance)
 
 
 @pytest.fixture
@@ -380,6 +386,124 @@ def test_a_reserve_that_leaves_nothing_is_refused_and_not_waited_for_for_ever(
         ledger.refuse(retry_after=1, reset=1, limit=100)
 
 
+def test_a_slow_answer_with_older_headers_gives_nothing_back(ledger: Ledger) -> None:
+    ledger.send()
+    ledger.answer(50, reset=60)
+    slow = ledger.quota.acquire()
+    for remaining in range(48, 20, -1):
+        ledger.send()
+        ledger.clock.now += 0.1
+        ledger.answer(remaining, reset=60)
+    ledger.clock.now += 4
+    ledger.quota.release(slow, Allowance(100, 49, 60))
+
+    assert ledger.quota.remaining == 21
+
+
+def test_after_no_response_at_all_still_one_request_flies_alone(ledger: Ledger) -> None:
+    for _ in range(3):
+        ledger.send()
+        with pytest.raises(WouldWaitForOthersError):
+            ledger.send()
+        ledger.flying.pop()
+        ledger.quota.lose()
+    ledger.send()
+    ledger.flying.pop()
+    ledger.quota.withdraw()
+    ledger.send()
+
+    with pytest.raises(WouldWaitForOthersError):
+        ledger.send()
+
+
+def test_a_gateways_page_does_not_say_that_there_is_no_limit(ledger: Ledger) -> None:
+    ledger.send()
+    ledger.quota.release(ledger.flying.pop(), None, is_success=False)
+    ledger.send()
+
+    with pytest.raises(WouldWaitForOthersError):
+        ledger.send()
+
+
+def test_a_request_without_response_may_count_and_one_that_was_not_sent_does_not(
+    ledger: Ledger,
+) -> None:
+    ledger.send()
+    ledger.answer(4, reset=60)
+    for _ in range(2):
+        ledger.send()
+    ledger.flying.clear()
+    ledger.quota.lose()
+    ledger.quota.withdraw()
+
+    assert [ledger.send() for _ in range(3)] == [0, 0, 0]
+    with pytest.raises(WouldWaitForOthersError):
+        ledger.send()
+
+
+def test_a_refusal_with_quota_left_is_waited_out_briefly_and_not_up_to_the_reset(
+    ledger: Ledger,
+) -> None:
+    waits = []
+    ledger.send()
+    for _ in range(4):
+        ledger.quota.refuse(ledger.flying.pop(), None, Allowance(1000, 900, 3000))
+        waits.append(ledger.send() - MARGIN)
+
+    assert waits == [1, 2, 4, 8]
+    assert [left for _, left in ledger.told] == [900] * 4
+    assert ledger.quota.remaining == 900
+
+
+@pytest.mark.parametrize(("max_wait", "longest"), [(1e6, 300), (50, 50)])
+def test_refusals_without_end_with_quota_left_are_given_up_after_some_minutes(
+    monkeypatch: pytest.MonkeyPatch, max_wait: float, longest: float
+) -> None:
+    ledger = Ledger(monkeypatch, max_wait=max_wait)
+
+    def ask_for_ever() -> None:
+        while True:
+            ledger.send()
+            ledger.quota.refuse(ledger.flying.pop(), None, Allowance(1000, 900, 3000))
+
+    with pytest.raises(QuotaWaitTooLongError) as caught:
+        ask_for_ever()
+
+    assert not caught.value.used_up
+    assert longest / 2 < caught.value.seconds <= longest
+    assert ledger.quota.spent < 12
+
+
+def test_a_refusal_within_the_reserve_waits_for_the_reset_whatever_it_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = Ledger(monkeypatch, reserve=20)
+    ledger.send()
+    ledger.quota.refuse(ledger.flying.pop(), 5, Allowance(100, 10, 60))
+
+    assert ledger.send() == 60 + MARGIN
+
+
+def test_without_a_word_on_what_is_left_requests_are_counted_against_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ledger = Ledger(monkeypatch, reserve=3)
+    for _ in range(7):
+        assert ledger.send() == 0
+        ledger.quota.release(ledger.flying.pop(), Allowance(10, None, 60))
+
+    assert ledger.send() == 60 + MARGIN
+
+
+def test_with_a_reset_alone_one_request_flies_at_a_time(ledger: Ledger) -> None:
+    ledger.send()
+    ledger.quota.release(ledger.flying.pop(), Allowance(None, None, 60))
+    ledger.send()
+
+    with pytest.raises(WouldWaitForOthersError):
+        ledger.send()
+
+
 def test_requests_are_counted_refused_ones_too(ledger: Ledger) -> None:
     ledger.send()
     ledger.refuse(retry_after=1)
@@ -423,8 +547,7 @@ class Pool:
     def _run(self) -> None:
         try:
             while True:
-                self.quota.acquire()
-                self._answer()
+                self._answer(self.quota.acquire())
         except (StoppedError, QuotaWaitTooLongError, ReserveTooLargeError) as error:
             self.ended.append(error)
 
@@ -441,13 +564,13 @@ def test_a_pool_spends_a_window_to_the_reserve_and_not_one_request_more(reserve:
     lock = threading.Lock()
     waits = threading.Event()
 
-    def answer() -> None:
+    def answer(place: Place) -> None:
         nonlocal left
         with lock:
             left -= 1
             allowance = Allowance(200, left, 3600)
         time.sleep(0.0005)
-        quota.release(allowance)
+        quota.release(place, allowance)
 
     quota = Quota(reserve=reserve, on_wait=lambda *_: waits.set(), clock=Clock())
     pool = Pool(quota, answer)
@@ -474,15 +597,15 @@ def test_who_waits_is_served_before_who_comes_later(monkeypatch: pytest.MonkeyPa
     served = []
 
     def ask(name: str) -> None:
-        quota.acquire()
+        place = quota.acquire()
         served.append(name)
-        quota.release(one_left)
+        quota.release(place, one_left)
 
-    quota.acquire()
+    first = quota.acquire()
     thread = threading.Thread(target=ask, args=["waits"], daemon=True)
     thread.start()
     assert waits.wait(SECONDS)
-    quota.release(one_left)
+    quota.release(first, one_left)
     ask("comes later")
     thread.join(SECONDS)
 
@@ -495,13 +618,13 @@ def test_a_pool_that_is_refused_waits_once() -> None:
     together = threading.Barrier(8, action=refused.set)
     first = threading.Event()
 
-    def answer() -> None:
+    def answer(place: Place) -> None:
         if not first.is_set():
             first.set()
-            quota.release(None)
+            quota.release(place, None)
             return
         together.wait(SECONDS)
-        quota.refuse(30, None)
+        quota.refuse(place, 30, None)
 
     quota = Quota(on_wait=lambda seconds, _left: waits.append(seconds))
     pool = Pool(quota, answer, threads=8)
@@ -517,7 +640,7 @@ def test_a_pool_that_is_refused_waits_once() -> None:
 def test_stopping_ends_the_wait_of_each_thread(reset: float) -> None:
     waits = threading.Event()
     quota = Quota(max_wait=1e12, on_wait=lambda *_: waits.set())
-    pool = Pool(quota, lambda: quota.release(Allowance(100, 0, reset)))
+    pool = Pool(quota, lambda place: quota.release(place, Allowance(100, 0, reset)))
     assert waits.wait(SECONDS)
 
     quota.stop()
@@ -537,7 +660,7 @@ def test_what_cannot_be_waited_out_is_told_to_each_thread(
     settings: dict[str, Any], allowance: Allowance, error: type[Exception]
 ) -> None:
     quota = Quota(**settings)
-    pool = Pool(quota, lambda: quota.release(allowance))
+    pool = Pool(quota, lambda place: quota.release(place, allowance))
     pool.join()
 
     assert [type(ended) for ended in pool.ended] == [error] * 16
@@ -653,8 +776,8 @@ def test_requests_of_others_may_come_in_between(limited: Server) -> None:
         ({}, "2"),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "20"}, "21"),
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "20", "retry-after": "30"}, "31"),
-        ({"x-ratelimit-remaining": "none", "x-ratelimit-reset": "20"}, "2"),
-        ({"x-ratelimit-reset": "20"}, "2"),
+        ({"x-ratelimit-remaining": "none", "x-ratelimit-reset": "20"}, "21"),
+        ({"x-ratelimit-reset": "20"}, "21"),
     ],
     ids=str,
 )
@@ -674,18 +797,56 @@ def test_a_429_is_waited_out_as_its_headers_say(
     assert f"; waiting {wait} s for" in line
 
 
+DATE = "Fri, 27 Nov 2026 12:00:30 GMT"
+RESET = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "20"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"date": "Fri, 27 Nov 2026 12:00:00 GMT"}, "31"),
+        ({"date": "Fri, 27 Nov 2026 13:00:00 +0100"}, "31"),
+        ({"date": "Fri, 27 Nov 2026 12:00:00 GMT", **RESET}, "31"),
+        ({"date": "Fri, 27 Nov 2026 12:01:00 GMT"}, "2"),
+        ({"date": "Fri, 27 Nov 2026 12:01:00 GMT", **RESET}, "2"),
+        (RESET, "21"),
+        ({"date": "today", **RESET}, "21"),
+        ({}, "2"),
+    ],
+    ids=str,
+)
 @pytest.mark.usefixtures("hasty")
-def test_a_429_may_name_a_date(server: Server) -> None:
+def test_a_date_in_retry_after_counts_from_the_servers_clock_and_never_from_ours(
+    server: Server, headers: dict[str, str], wait: str
+) -> None:
     server.world = small_world(a=1)
-    date = formatdate(time.time() + 30, usegmt=True)
-    server.faults = [
-        Fault("/restores$", "status", status=429, headers={"retry-after": date}, times=1)
-    ]
+    headers = {"retry-after": DATE, **headers}
+    server.faults = [Fault("/restores$", "status", status=429, headers=headers, times=1)]
 
     run = sync(server, addons=["p/a"])
 
+    assert run.exit_code == 0
     (line,) = waits(run)
-    assert re.search(r"; waiting (29|30|31) s for", line)
+    assert f"; waiting {wait} s" in line
+
+
+@pytest.mark.parametrize("hours", [-24, 0, 24])
+@pytest.mark.usefixtures("hasty")
+def test_a_server_whose_clock_is_a_day_off_is_waited_for_as_it_says(
+    limited: Server, hours: float
+) -> None:
+    limited.behaviour = Behaviour(
+        rate_limit=7,
+        rate_window=2,
+        rate_headers=False,
+        retry_after="date",
+        clock_ahead=hours * 3600,
+    )
+
+    run = sync(limited, rate_limit_max_wait=600)
+
+    assert run.exit_code == 0
+    assert len(run.records["restores"]) == 20
 
 
 @pytest.mark.usefixtures("hasty")
@@ -695,9 +856,12 @@ def test_a_429_may_name_a_date(server: Server) -> None:
         "Mon, 01 Jan 2024 00:00:00 GMT",
         "Mon, 01 Jan 2024 00:00:00",
         "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
     ],
 )
-def test_a_429_may_name_a_date_that_is_over_or_none(server: Server, date: str) -> None:
+def test_a_date_in_retry_after_that_nothing_can_be_made_of_is_none(
+    server: Server, date: str
+) -> None:
     server.world = small_world(a=1)
     server.faults = [
         Fault("/restores$", "status", status=429, headers={"retry-after": date}, times=1)
@@ -707,6 +871,26 @@ def test_a_429_may_name_a_date_that_is_over_or_none(server: Server, date: str) -
 
     (line,) = waits(run)
     assert "; waiting 2 s for" in line
+
+
+@pytest.mark.parametrize(
+    "retry_after", ["99999999999", "1e9", "9999-12-31", "Fri, 31 Dec 9999 23:59:59 GMT"]
+)
+@pytest.mark.usefixtures("hasty")
+def test_an_absurd_retry_after_ends_in_one_line_or_is_not_believed(
+    server: Server, retry_after: str
+) -> None:
+    server.world = small_world(a=1)
+    headers = {"retry-after": retry_after, "date": "Fri, 27 Nov 2026 12:00:00 GMT"}
+    server.faults = [Fault("/restores$", "status", status=429, headers=headers, times=1)]
+
+    run = sync(server, addons=["p/a"])
+
+    assert run.exit_code in {0, ExitCode.QUOTA}
+    assert len(run.requests) == (2 if run.exit_code == 0 else 1)
+    assert "Traceback" not in run.stderr
+    if run.exit_code:
+        assert run.error.startswith("The API refuses requests (429) for the next ")
 
 
 @pytest.mark.usefixtures("hasty")
@@ -740,6 +924,172 @@ def test_429s_between_failures_count_for_nothing(server: Server) -> None:
     assert run.exit_code == 0
     assert len(run.requests) == 9
     assert len(run.logged("WARNING")) == 4
+
+
+NAMES = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
+
+
+@pytest.mark.parametrize(
+    ("values", "read"),
+    [
+        (("1000", "3", "60"), (1000, 3, 60)),
+        (("1000, 1000", "3, 3", "60, 60"), (1000, 3, 60)),
+        (("1000, 500", "7, 3", "60, 3600"), (500, 3, 3600)),
+        (('"1000"', '"3"', '"60"'), (1000, 3, 60)),
+        (("1000.0", "2.9", "59.5"), (1000, 2, 59.5)),
+        (("1000;w=3600", "3;w=3600", "60;w=3600"), (1000, 3, 60)),
+        (("1000, 1000;w=3600", "3", "60"), (1000, 3, 60)),
+        (("1e3", "1e1", "6e1"), (1000, 10, 60)),
+        ((" 1000 ", "+3", "060"), (1000, 3, 60)),
+        (("1000", "0, none", "60"), (1000, 0, 60)),
+        (("1000", "-1", "60"), (1000, -1, 60)),
+        # A limit that nothing could ever meet is none.
+        (("0", "0", "60"), (None, 0, 60)),
+        (("-1", "3", "60"), (None, 3, 60)),
+        (("0.5", "3", "60"), (None, 3, 60)),
+        (("inf", "3", "60"), (None, 3, 60)),
+        # Without a time until the reset, a whole window.
+        (("1000", "3", None), (1000, 3, 3600)),
+        (("1000", "3", "-5"), (1000, 3, 3600)),
+        (("1000", "3", "soon"), (1000, 3, 3600)),
+        (("1000", "3", "nan"), (1000, 3, 3600)),
+        (("1000", "3", "1790000000"), (1000, 3, 3600)),
+        (("1000", "3", "1790000000, 60"), (1000, 3, 60)),
+        (("1000", "3", "9" * 400), (1000, 3, 3600)),
+        # What is left may remain unknown.
+        (("1000", None, "60"), (1000, None, 60)),
+        (("1000", "", "60"), (1000, None, 60)),
+        (("1000", "many", "60"), (1000, None, 60)),
+        (("1000", "nan", "60"), (1000, None, 60)),
+        (("1000", "inf", "60"), (1000, None, 60)),
+        (("1000", "\u0663", "60"), (1000, None, 60)),
+        ((None, None, "60"), (None, None, 60)),
+        (("", "", ""), (None, None, 3600)),
+    ],
+    ids=str,
+)
+def test_odd_headers_are_read_at_their_most_careful(
+    values: tuple[str | None, ...], read: tuple[float | None, ...]
+) -> None:
+    told = {name: value for name, value in zip(NAMES, values, strict=True) if value is not None}
+
+    assert headers.allowance(told) == Allowance(*read)  # type: ignore[arg-type]
+
+
+def test_no_headers_say_nothing() -> None:
+    assert headers.allowance({"x-request-id": "7"}) is None
+
+
+@pytest.mark.parametrize(
+    "odd", ["{}, {}", '"{}"', "{}.0", "{};w=3600", " {} ", "{}, none"], ids=str
+)
+def test_odd_headers_keep_the_sync_from_a_429_as_plain_ones_do(
+    limited: Server, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    spend = Account.spend
+
+    def spend_oddly(account: Account, behaviour: Behaviour) -> Spent:
+        spent = spend(account, behaviour)
+        told = {name: odd.format(value, value) for name, value in spent.headers.items()}
+        return spent._replace(headers=told)
+
+    monkeypatch.setattr(Account, "spend", spend_oddly)
+    limited.behaviour = Behaviour(rate_limit=8, rate_window=1)
+
+    run = sync(limited)
+
+    assert run.exit_code == 0
+    assert refused(run.requests) == 0
+    assert windows(run.requests) == [8, 4]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "0, 0", '"0"'])
+def test_a_limit_of_nothing_does_not_blame_the_reserve(server: Server, limit: str) -> None:
+    server.world = small_world(a=1)
+    told = {"x-ratelimit-limit": limit, "x-ratelimit-remaining": "5", "x-ratelimit-reset": "9"}
+    server.faults = [Fault("/projects$", "status", status=503, headers=told, times=1)]
+
+    run = sync(server)
+
+    assert run.exit_code == 0
+    assert len(run.records["restores"]) == 1
+
+
+LEFT = {"x-ratelimit-remaining": "900", "x-ratelimit-reset": "3000", "x-ratelimit-limit": "1000"}
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_429_with_quota_left_is_a_short_throttle(server: Server) -> None:
+    server.world = small_world(a=1)
+    server.faults = [Fault("/restores$", "status", status=429, headers=LEFT, times=3)]
+
+    run = sync(server, addons=["p/a"], rate_limit_max_wait=60)
+
+    assert run.exit_code == 0
+    assert len(run.requests) == 4
+    assert [re.sub(r".*; ", "", line) for line in waits(run)] == [
+        f"waiting {seconds} s, as the API refuses requests all the same." for seconds in (2, 3, 5)
+    ]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_429_with_quota_left_for_ever_ends_in_a_line_that_does_not_say_used_up(
+    server: Server,
+) -> None:
+    server.world = World.fan_out(1, 50, 1)
+    server.faults = [Fault("/restores$", "status", status=429, headers=LEFT)]
+
+    run = sync(server)
+
+    assert run.exit_code == ExitCode.QUOTA
+    assert run.error.startswith("The API refuses requests (429) and was waited for in vain for ")
+    assert "is used up. The state" in run.error
+    assert len(run.requests) < 30
+
+
+@pytest.mark.parametrize("body", [b"<html>Slow down</html>", b""])
+@pytest.mark.usefixtures("hasty")
+def test_a_429_of_a_gateway_is_waited_out_too(server: Server, body: bytes) -> None:
+    server.world = small_world(a=1)
+    server.faults = [Fault("/restores$", "body", status=429, body=body, times=3)]
+
+    run = sync(server, addons=["p/a"])
+
+    assert run.exit_code == 0
+    assert len(run.requests) == 4
+
+
+@pytest.mark.usefixtures("hasty")
+def test_one_request_at_a_time_is_made_until_one_is_answered(server: Server) -> None:
+    server.world = World.fan_out(1, 20, 1)
+    server.faults = [Fault("/restores$", "drop", times=3)]
+    server.behaviour.latency = 0.01
+
+    run = sync(server, addons=[f"p0/a{n}" for n in range(20)])
+
+    assert run.exit_code == 0
+    assert [request.status for request in run.requests[:4]] == [None, None, None, 200]
+    assert all(after.started >= (before.ended or 0) for before, after in pairwise(run.requests[:4]))
+
+
+@pytest.mark.parametrize("rounding", ["up", "down", "nearest"])
+@pytest.mark.parametrize("concurrency", [1, 8, 32])
+def test_the_reserve_is_left_whatever_an_answer_takes(
+    limited: Server, rounding: Any, concurrency: int
+) -> None:
+    limited.world = World.fan_out(1, 60, 1)
+    limited.behaviour = Behaviour(
+        rate_limit=60,
+        rate_window=3600,
+        rate_rounding=rounding,
+        latency=lambda request: 1.5 if request.path.endswith(("a7/restores", "a9/restores")) else 0,
+    )
+
+    run = sync(limited, rate_limit_reserve=20, rate_limit_max_wait=0, concurrency=concurrency)
+
+    assert run.exit_code == ExitCode.QUOTA
+    assert len(run.requests) == 40
+    assert refused(run.requests) == 0
 
 
 def test_no_headers_mean_no_limit(server: Server) -> None:

@@ -51,6 +51,17 @@ def test_a_gateway_answers_with_html(client: Client, server: Server, status: int
     assert response.text.startswith("<html>")
 
 
+@pytest.mark.parametrize("status", [None, 403])
+def test_a_gateway_answers_with_a_body_of_its_own(
+    client: Client, server: Server, status: int | None
+) -> None:
+    server.behaviour.rate_limit = 100
+    once(server, RESTORES, "body", status=status, body=b"no backend")
+    response = client.get(RESTORES)
+    assert (response.status_code, response.content) == (status or 404, b"no backend")
+    assert "x-ratelimit-limit" not in response.headers
+
+
 def test_a_connection_is_dropped_before_the_headers(
     client: Client, server: Server, path: str
 ) -> None:

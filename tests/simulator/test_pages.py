@@ -258,3 +258,15 @@ def test_a_page_asked_for_again_is_the_same(client: Client, server: Server, worl
     second = client.body(RESTORES, per_page=2, cursor=cursor)
     world.restores("p", "a").pop(1)
     assert items_of(client.body(RESTORES, per_page=2, cursor=cursor)) == items_of(second)
+
+
+def test_a_list_can_go_round_with_fresh_cursors(client: Client, server: Server) -> None:
+    server.behaviour = Behaviour(round_again=True)
+    cursors: list[str] = []
+    for _ in range(30):
+        query = {"cursor": cursors[-1]} if cursors else {}
+        body = client.body(RESTORES, per_page=5, **query)
+        assert body["pagination"]["hasNextPage"]
+        assert items_of(body)
+        cursors.append(body["pagination"]["cursor"])
+    assert len(set(cursors)) == 30

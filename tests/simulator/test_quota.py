@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -88,3 +88,21 @@ def test_without_a_token_nothing_is_spent(client: Client, server: Server) -> Non
     refused = client.session.get(client.url + RESTORES, headers={"Authorization": "x"}, timeout=5)
     assert (refused.status_code, told(refused)) == (401, {})
     assert told(client.get(RESTORES))["remaining"] == 4
+
+
+@pytest.mark.parametrize(("rounding", "reset"), [("up", 8), ("down", 7), ("nearest", 8)])
+def test_the_seconds_to_the_reset_can_be_rounded_in_each_way(
+    client: Client, server: Server, rounding: Any, reset: int
+) -> None:
+    server.behaviour = Behaviour(rate_limit=5, rate_window=7.6, rate_rounding=rounding)
+    assert told(client.get(RESTORES))["reset"] == reset
+
+
+def test_the_servers_clock_can_be_ahead(client: Client, server: Server) -> None:
+    server.behaviour = Behaviour(
+        rate_limit=0, rate_window=60, retry_after="date", clock_ahead=86_400
+    )
+    headers = client.get(RESTORES).headers
+    date, back = (parsedate_to_datetime(headers[name]) for name in ("date", "retry-after"))
+    assert (back - date).total_seconds() == 60
+    assert 86_300 < date.timestamp() - time.time() <= 86_400

@@ -1,0 +1,52 @@
+"""Which ids a list has shown before, in a few bits an id: to see that a list has no end. Pure.
+
+A set of a million ids takes 100 MB. Here each id sets one bit of a table (a Bloom filter with one
+hash); a table that is an eighth full gets a larger one beside it. So in rare cases an id passes for
+one that was seen. That is harmless, as the list only ends when many pages in a row show nothing
+new.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_FIRST_TABLE = 1 << 10  # bytes: for a thousand ids
+_GROWTH = 4
+
+
+class Seen:
+    """The ids that were added; about a byte for each."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._tables: list[bytearray] = []
+        self._room = 0
+
+    def add(self, ids: Iterable[str]) -> bool:
+        """Add ids, and tell whether one of them is new.
+
+        Args:
+            ids: Those of a page.
+        """
+        numbers = [hash(id_) for id_ in ids]
+        # It stops at the first that is new, with most pages their first.
+        any_new = not all(any(_has(table, n) for table in self._tables) for n in numbers)
+        if self._room < len(numbers):
+            size = _FIRST_TABLE * _GROWTH ** len(self._tables)
+            self._tables.append(bytearray(size))
+            self._room = size  # an eighth of its bits
+        self._room -= len(numbers)
+        table = self._tables[-1] if self._tables else bytearray(1)
+        last = len(table) * 8 - 1
+        for number in numbers:
+            bit = number & last
+            table[bit >> 3] |= 1 << (bit & 7)
+        return any_new
+
+
+def _has(table: bytearray, number: int) -> int:
+    bit = number & (len(table) * 8 - 1)
+    return table[bit >> 3] & 1 << (bit & 7)
