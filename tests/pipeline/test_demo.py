@@ -103,7 +103,7 @@ def test_with_an_account_that_does_not_start_the_last_warehouse_stays(
         connection.execute("CREATE DATABASE warehouse")
         connection.execute("COMMENT ON DATABASE warehouse IS 'the last one'")
     with pytest.raises(DemoError, match="does not start"), ExitStack() as stack:
-        steps.demo(stack, "--addons=-5", home=home, plugins=plugins)
+        steps.demo(stack, "--addons=many", home=home, plugins=plugins)
     with postgres(home / steps.DATA) as server, psycopg.connect(server.dsn()) as connection:
         (kept,) = connection.execute(
             "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,3 +78,20 @@ def test_a_model_that_fails_is_told_and_ends_the_job(pipeline: Sync, warehouse: 
         pipeline.meltano("invoke", "dbt-postgres:build", "--vars", "{as_of: soon}")
     assert "it takes an ISO 8601 time" in pipeline.log.read_text()
     assert not warehouse.rows("SELECT 1 FROM restore_analytics.refresh_info")
+
+
+def test_a_report_without_a_warehouse_ends_with_a_line(pipeline: Sync) -> None:
+    need_dbt()
+    env = {**pipeline.env, "TARGET_POSTGRES_SQLALCHEMY_URL": "", "MELTANO_CLI_LOG_FORMAT": "plain"}
+    done = subprocess.run(
+        [sys.executable, "-m", "report.command"],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "Which warehouse? Set TARGET_POSTGRES_SQLALCHEMY_URL" in said.splitlines()[-1]
+    assert "completed" not in said
