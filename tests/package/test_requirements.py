@@ -97,7 +97,7 @@ def test_each_plugin_is_installed_from_a_file_and_again_when_it_changes() -> Non
     assert [name for name in own if own[name] == others[name]] == []
     for name, url in own.items():
         file = "tap" if name.startswith("tap-") else name
-        assert f"'$MELTANO_PROJECT_ROOT/requirements/{file}.txt'" in url
+        assert f'"$MELTANO_PROJECT_ROOT/requirements/{file}.txt"' in url
 
 
 def test_the_audit_asks_for_all_that_is_installed(tmp_path: Path) -> None:
