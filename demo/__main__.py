@@ -10,6 +10,20 @@ from demo import DemoError
 from demo.process import Stopped, stop_on_signals
 
 
+def check_options(options: list[str]) -> None:
+    """End with help, or with what is wrong with an option, before anything is touched.
+
+    Raises:
+        DemoError: the demo gives this option to the simulator itself.
+    """
+    from simulator.__main__ import arguments  # noqa: PLC0415 - as above
+
+    if {"-h", "--help"} & set(options):
+        sys.stdout.write("./dev demo takes the options of the simulated account.\n\n")
+    if arguments().ready_file:
+        raise DemoError("The demo has a --ready-file of its own")
+
+
 def main() -> None:
     """Run the demo to its end, or to a signal."""
     stop_on_signals()
@@ -17,6 +31,7 @@ def main() -> None:
     try:
         from demo.steps import demo  # noqa: PLC0415 - takes long enough to be interrupted
 
+        check_options(sys.argv[1:])
         with ExitStack() as stack:
             demo(stack, *sys.argv[1:])
     except DemoError as error:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import sysconfig
+import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo import DemoError
@@ -16,6 +15,7 @@ from demo.process import child
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 OURS = re.compile(r"TAP_NORTHFLANK_RESTORES_|TARGET_|MELTANO_|DBT_|PG")
 """Names of variables by which the user's environment would change what runs."""
@@ -64,9 +64,8 @@ class Pipeline:
     @contextmanager
     def start(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         """Start Meltano with arguments such as `"run", "sync"`; its output goes to the log."""
-        meltano = str(Path(sysconfig.get_path("scripts")) / "meltano")
         # The user's .env file is left out.
-        command = [meltano, f"--env-file={os.devnull}", *arguments]
+        command = [sys.executable, "-m", "demo.meltano", f"--env-file={os.devnull}", *arguments]
         with child(command, cwd=ROOT, log=self.log, env=self.env) as process:
             yield process
 

@@ -58,6 +58,7 @@ def child(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            umask=0o077,  # What it writes may have secrets in it.
             start_new_session=True,  # A terminal's Ctrl-C reaches it through us, once.
         )
     try:

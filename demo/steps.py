@@ -28,7 +28,7 @@ The warehouse stays in .dev/demo until the next demo, which starts afresh. To lo
   ./dev psql -c 'select "projectId", "addonId", status, "completedAt" from restores limit 5'
 
 The same pipeline on your own account, into your own PostgreSQL:
-  cp .env.example .env     # then put your API token and your PostgreSQL's URL into it
+  install -m 600 .env.example .env   # then put your API token and your PostgreSQL's URL into it
   ./dev meltano --environment=prod run sync
   ./dev report             # and these answers, from it
 """
@@ -71,11 +71,12 @@ def demo(stack: ExitStack, *simulator: str, home: Path = HOME, plugins: Path | N
         say(warning)
     with step("PostgreSQL starts"):
         server = stack.enter_context(postgres(home / DATA))
+    with step("A simulated Northflank account starts") as results:
+        source = stack.enter_context(account(home / "simulator.log", *simulator))
+        # Not before: with an account that does not start, the last demo's warehouse stays.
         warehouse = server.make(DATABASE)
         for left_over in home.glob("meltano.*"):
             left_over.unlink()
-    with step("A simulated Northflank account starts") as results:
-        source = stack.enter_context(account(home / "simulator.log", *simulator))
         world = source.world()
         results += [f"{world[name]} {name}" for name in ("projects", "addons", "restores")]
     settings = {

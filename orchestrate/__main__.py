@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from argparse import ArgumentParser
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -106,6 +107,7 @@ def make_tables(home: Path, databases: Mapping[str, str]) -> None:
 
 def main() -> None:
     """Look until a signal comes."""
+    ArgumentParser(prog="./dev airflow", description=__doc__).parse_args()
     stop_on_signals()
     try:
         with ExitStack() as stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,11 @@ ORDERED_BY = {
 }
 """The marts that are written, and the order of their rows."""
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA = "=+-@\N{MINUS SIGN}"
 """What a text begins with that a spreadsheet would run."""
+
+SKIPPED = ("Cc", "Cf", "Zl", "Zp", "Zs")
+"""Categories of characters that a spreadsheet may skip before: blank, or not to be seen."""
 
 ROWS_AT_ONCE = 5000
 
@@ -54,7 +58,7 @@ def _write(connection: psycopg.Connection[Any], mart: str, path: Path) -> Path:
 
 def _cell(value: object) -> object:
     """Return what is written for a value; a text that looks like a formula stays a text."""
-    if isinstance(value, str) and value.startswith(FORMULA):
+    if isinstance(value, str) and _is_formula(value):
         return f"'{value}"
     if isinstance(value, datetime):
         text = value.astimezone(timezone.utc).isoformat(timespec="milliseconds")
@@ -62,3 +66,14 @@ def _cell(value: object) -> object:
     if isinstance(value, bool):
         return str(value).lower()
     return value
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a text begins as a formula does, also in full width, or behind what is skipped."""
+    if text[:1] in {"\t", "\r", "\n"}:  # Some split a cell there.
+        return True
+    for character in text:
+        if unicodedata.category(character) not in SKIPPED:
+            plain = unicodedata.normalize("NFKC", character)[:1]
+            return plain in FORMULA or unicodedata.category(plain) == "Pd"
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from decimal import Decimal
@@ -196,15 +197,7 @@ def marts(dsn: str, schema: str) -> Iterator[psycopg.Connection[dict[str, Any]]]
     Raises:
         MartsError: the warehouse cannot be reached, or has no marts in that schema.
     """
-    scheme, separator, rest = dsn.partition("://")
-    dsn = scheme.partition("+")[0] + separator + rest
-    try:
-        parts = conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:
-        # Its message would show a part of the URL, and that may be the password.
-        raise MartsError(
-            "The warehouse's URL is none such as postgresql://user:password@host:port/database"
-        ) from None
+    dsn, parts = _parts(dsn)
     name = f"{parts.get('dbname', '')} on {parts.get('host', 'this machine')}"
     try:
         connection = psycopg.connect(dsn, row_factory=dict_row, application_name="restore report")
@@ -224,6 +217,30 @@ def marts(dsn: str, schema: str) -> Iterator[psycopg.Connection[dict[str, Any]]]
                 f"The schema {schema} of {name} does not have the marts of this version "
                 f"({_one_line(error)}): make them with ./dev meltano run dbt-postgres:build"
             ) from error
+
+
+def _parts(url: str) -> tuple[str, dict[str, Any]]:
+    """Return a URL as libpq takes it, and its parts.
+
+    Raises:
+        MartsError: it cannot be read, or its parts cannot be told apart; no part of it is shown, as
+            that may be the password.
+    """
+    scheme, separator, rest = url.partition("://")
+    dsn = scheme.partition("+")[0] + separator + rest
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        parts = {}
+    place, _, _ = rest.partition("?")
+    # With such a character in the password, libpq takes what is behind it for host or database.
+    odd = place.count("@") > 1 or "@" in place.partition("/")[2]
+    if not parts or odd or not re.fullmatch(r"[\d,]*", str(parts.get("port", ""))):
+        raise MartsError(
+            "The warehouse's URL is none such as postgresql://user:password@host:port/database; in "
+            "user and password write @ as %40, / as %2F, ? as %3F and % as %25"
+        )
+    return dsn, parts
 
 
 def read(connection: psycopg.Connection[dict[str, Any]]) -> Findings:

@@ -37,8 +37,11 @@ document.querySelectorAll("[data-filterable]").forEach(filterable);
 
 const charts = JSON.parse(document.getElementById("charts").textContent);
 const drawn = Object.entries(charts).map(([id, spec]) =>
-  // `ast`: expressions are interpreted, so that the page needs no permission to evaluate code.
-  vegaEmbed(document.getElementById(id), spec, { actions: false, renderer: "svg", ast: true })
+  // `ast`: expressions are interpreted, so that the page needs no permission to evaluate code. The
+  // styles that the library would add are in page.css: the page's policy refuses what it adds.
+  vegaEmbed(document.getElementById(id), spec, {
+    actions: false, renderer: "svg", ast: true, defaultStyle: false, tooltip: { disableDefaultStyle: true },
+  })
 );
 Promise.all(drawn).then(
   () => { document.documentElement.dataset.charts = "drawn"; },

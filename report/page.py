@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from base64 import b64encode
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,13 +96,17 @@ def page(findings: Findings) -> str:
         breakable=breakable,
     )
     environment.globals.update(count=words.count, share=words.share, signs=SIGNS)
+    verdicts = Counter(addon.verdict for addon in findings.current)
+    style = _inline((HERE / "page.css").read_text(encoding="utf-8") + _widths(verdicts))
+    library = _inline(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    script = _inline((HERE / "page.js").read_text(encoding="utf-8"))
     every_quarter = sorted({row.quarter for row in findings.quarters})
     quarters = every_quarter[-QUARTERS_SHOWN:]
     return environment.get_template("page.html").render(
         **findings._asdict(),
         current=findings.current,
         deleted=findings.deleted,
-        verdicts=Counter(addon.verdict for addon in findings.current),
+        verdicts=verdicts,
         verdict_names=VERDICTS,
         evidence_names=EVIDENCE,
         figures=figures(findings),
@@ -114,8 +120,34 @@ def page(findings: Findings) -> str:
             if row.failures
         ],
         charts=_charts(findings),
-        library=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
+        policy=_policy(scripts=[library, script], styles=[style]),
+        style=style,
+        library=library,
+        script=script,
     )
+
+
+def _inline(code: str) -> Markup:
+    """Return code as the content of an element of the page."""
+    return Markup(f"\n{code}\n")  # noqa: S704 - it is our own, and the library's
+
+
+def _widths(verdicts: Counter[str]) -> str:
+    """Return the style that divides the bar among the verdicts."""
+    return "\n".join(
+        f".bar .{name.replace(' ', '-')} {{ flex: {verdicts[name]} 1 0; }}" for name in VERDICTS
+    )
+
+
+def _policy(*, scripts: Iterable[str], styles: Iterable[str]) -> Markup:
+    """Return the policy by which a browser takes these scripts and styles, and nothing else."""
+
+    def hashes(codes: Iterable[str]) -> str:
+        digests = (hashlib.sha256(code.encode()).digest() for code in codes)
+        return " ".join(f"'sha256-{b64encode(digest).decode()}'" for digest in digests)
+
+    policy = f"default-src 'none'; script-src {hashes(scripts)}; style-src {hashes(styles)}"
+    return Markup(f"{policy}; img-src data:")  # noqa: S704 - it has no characters to be escaped
 
 
 def unbroken(text: str) -> Markup:

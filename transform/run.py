@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -48,7 +49,16 @@ def _variables(url: str) -> dict[str, str]:
     try:
         parts = parse_dsn(f"{scheme.partition('+')[0]}://{rest}")
     except ProgrammingError:
-        sys.exit(f"{URL} is no PostgreSQL URL such as postgresql://user@host/database")
+        parts = None
+    place, _, _ = rest.partition("?")
+    # With such a character in the password, libpq takes what is behind it for host or database,
+    # which are shown.
+    odd = place.count("@") > 1 or "@" in place.partition("/")[2]
+    if parts is None or odd or not re.fullmatch(r"[\d,]*", parts.get("port", "")):
+        sys.exit(
+            f"{URL} is no PostgreSQL URL such as postgresql://user@host/database; in user and "
+            "password write @ as %40, / as %2F, ? as %3F and % as %25"
+        )
     # dbt wants these in any case; so they are what libpq would take.
     user = parts.get("user") or getpass.getuser()
     parts = {"host": "", "dbname": user, **parts, "user": user}

@@ -15,6 +15,7 @@ import pytest
 
 from demo import DemoError, steps, table
 from demo.account import ROOT
+from demo.postgres import postgres
 from tests.means import need_dbt
 from tests.pipeline.conftest import descendants, passable_folder
 
@@ -91,6 +92,24 @@ def test_it_starts_afresh_and_notices_a_row_that_is_missing(
     assert seen[0].equal
     assert sum(seen[0].sent.values()) == seen[0].rows["restores"][0]
     assert not running(home)
+
+
+def test_with_an_account_that_does_not_start_the_last_warehouse_stays(
+    home: Path, plugins: Path
+) -> None:
+    with postgres(home / steps.DATA) as server, psycopg.connect(server.dsn()) as connection:
+        connection.autocommit = True
+        connection.execute("DROP DATABASE IF EXISTS warehouse WITH (FORCE)")
+        connection.execute("CREATE DATABASE warehouse")
+        connection.execute("COMMENT ON DATABASE warehouse IS 'the last one'")
+    with pytest.raises(DemoError, match="does not start"), ExitStack() as stack:
+        steps.demo(stack, "--addons=many", home=home, plugins=plugins)
+    with postgres(home / steps.DATA) as server, psycopg.connect(server.dsn()) as connection:
+        (kept,) = connection.execute(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
+            ["warehouse"],
+        ).fetchall()
+    assert kept == ("the last one",)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -112,6 +112,110 @@ def test_a_python_that_dbt_runs_on_is_found_or_fetched_before_another(machine: P
     assert (machine / ".dev/venv.log").read_text() == "why\n"
 
 
+UV = f"""#!/bin/sh
+{RECENT}
+exit 0
+"""
+PYTHON = """#!/bin/sh
+umask
+echo "$*"
+"""
+
+
+def set_up(machine: Path) -> None:
+    """Let the checkout have an environment whose Python tells what it is given."""
+    program(machine, "uv", UV)
+    folder = machine / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "python").write_text(PYTHON)
+    (folder / "python").chmod(0o755)
+
+
+@pytest.mark.parametrize("command", ["demo", "psql", "airflow"])
+def test_what_runs_with_secrets_writes_files_that_its_user_alone_can_read(
+    machine: Path, command: str
+) -> None:
+    set_up(machine)
+    code, shown, _ = dev(machine, command, "--an-option")
+    assert code == 0
+    mask, words = shown.splitlines()
+    assert mask == "0077"
+    assert words.endswith(" --an-option")
+
+
+@pytest.mark.parametrize(
+    ("command", "module"), [("meltano", "demo.meltano"), ("report", "report.command")]
+)
+def test_meltano_is_started_by_what_closes_its_files(
+    machine: Path, command: str, module: str
+) -> None:
+    set_up(machine)
+    assert dev(machine, command, "run", "sync")[1].splitlines()[1] == f"-m {module} run sync"
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", "-n", "$HOME", "*", "a;b"])
+def test_a_checkout_may_have_any_name(machine: Path, name: str) -> None:
+    folder = machine / name
+    folder.mkdir()
+    shutil.copy(machine / "dev", folder)
+    env = {"PATH": str(machine / "bin"), "CDPATH": str(machine / "elsewhere")}
+    (machine / "elsewhere" / name).mkdir(parents=True)
+    shutil.copy(machine / "dev", machine / "elsewhere" / name)
+    program(machine, "uv", f"#!/bin/sh\n{RECENT}pwd; exit 1\n")
+    command = ["sh", "--", f"{name}/dev", "test"]
+    done = subprocess.run(  # noqa: S603 - the script under test
+        command, cwd=machine, env=env, capture_output=True, text=True, check=False
+    )
+    assert str(folder) in done.stdout.splitlines()
+    assert (folder / ".dev").is_dir()
+    assert not (machine / "elsewhere" / name / ".dev").exists()
+
+
+def test_a_link_leads_to_the_checkout(machine: Path) -> None:
+    program(machine, "uv", f"#!/bin/sh\n{RECENT}pwd; exit 1\n")
+    (machine / "bin" / "readlink").symlink_to(shutil.which("readlink") or "readlink")
+    (machine / "links").mkdir()
+    (machine / "links" / "one").symlink_to("../dev")
+    (machine / "links" / "two").symlink_to(machine / "links" / "one")
+    done = subprocess.run(  # noqa: S603 - the script under test
+        [machine / "links" / "two", "test"],
+        cwd="/",
+        env={"PATH": str(machine / "bin")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert str(machine) in done.stdout.splitlines()
+    assert not (machine / "links" / ".dev").exists()
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_who_sources_it_keeps_the_shell(machine: Path, shell: str) -> None:
+    done = subprocess.run(  # noqa: S603 - the script under test
+        [shutil.which(shell) or pytest.skip(shell), "-c", ". ./dev; echo $?; false; pwd"],
+        cwd=machine,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == f"1\n{machine}\n"
+    assert done.stderr == "dev: run it as a program, with its path: ./dev\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["lint", "--help"], "dev: lint takes no arguments\n"),
+        (["docs", "x"], "dev: docs takes no arguments\n"),
+        (["exact", "--help"], "dev: exact takes a number, not: --help\n"),
+        (["exact", ""], "dev: exact takes a number, not: \n"),
+    ],
+)
+def test_wrong_arguments_do_nothing(machine: Path, words: list[str], told: str) -> None:
+    assert dev(machine, *words) == (1, "", told)
+    assert not (machine / ".dev").exists()
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_checkout_that_is_not_ours(machine: Path) -> None:
     machine.chmod(0o555)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from uv import find_uv_bin
 
 from demo.account import ROOT
 from tests.support import tap
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROJECT = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
 (TAP,) = PROJECT["plugins"]["extractors"]
@@ -42,6 +48,23 @@ def test_no_setting_of_the_tap_is_missing() -> None:
 
 def test_backups_are_not_selected() -> None:
     assert TAP["select"] == ["projects.*", "addons.*", "restores.*"]
+
+
+@pytest.mark.parametrize("kind", PROJECT["plugins"])
+def test_what_is_installed_is_what_the_locks_say(kind: str, plugins: Path) -> None:
+    for name in ("tap-northflank-restores", "target-postgres", "dbt-postgres", "restore-report"):
+        venv = plugins / kind / name / "venv"
+        if not venv.exists():
+            continue
+        file = "tap" if kind == "extractors" else name
+        text = (ROOT / "requirements" / f"{file}.txt").read_text(encoding="utf-8")
+        listed = [find_uv_bin(), "pip", "list", "--format=json", "--python", str(venv)]
+        found = json.loads(subprocess.check_output(listed, stderr=subprocess.DEVNULL))  # noqa: S603
+        installed = {(package["name"], package["version"]) for package in found}
+        own = {package for package in installed if package[0] == "tap-northflank-restores"}
+        assert (
+            installed - own - set(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)) == set()
+        )
 
 
 def test_no_plugin_is_looked_up_at_the_hub() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from packaging.requirements import Requirement
 
 from demo import DemoError
 from demo.account import ROOT
@@ -15,31 +15,11 @@ from demo.pipeline import Pipeline
 from simulator import World
 from tests.means import need_dbt
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 if TYPE_CHECKING:
     from pathlib import Path
 
     from simulator import Server
     from tests.pipeline.conftest import Sync, Warehouse
-
-PROJECT = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
-GROUPS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-
-
-def requirements(texts: list[str]) -> dict[str, str]:
-    """Return names and versions, such as `jinja2` and `>=3.1`."""
-    found = [Requirement(text) for text in texts]
-    return {requirement.name: str(requirement.specifier) for requirement in found}
-
-
-def pip_url(name: str) -> dict[str, str]:
-    """Return what Meltano installs for a utility."""
-    (plugin,) = (p for p in PROJECT["plugins"]["utilities"] if p["name"] == name)
-    return requirements(plugin["pip_url"].split())
 
 
 def test_a_sync_is_followed_by_models_and_report(
@@ -84,7 +64,8 @@ def test_the_demo_takes_no_settings_of_the_user(
 
 
 def test_the_job_does_one_after_the_other() -> None:
-    (job,) = (job for job in PROJECT["jobs"] if job["name"] == "refresh")
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    (job,) = (job for job in project["jobs"] if job["name"] == "refresh")
     steps = " ".join(job["tasks"])
     assert steps == (
         "tap-northflank-restores target-postgres dbt-postgres:build restore-report:page"
@@ -99,8 +80,18 @@ def test_a_model_that_fails_is_told_and_ends_the_job(pipeline: Sync, warehouse: 
     assert not warehouse.rows("SELECT 1 FROM restore_analytics.refresh_info")
 
 
-def test_environments_are_those_of_the_lock() -> None:
-    assert pip_url("restore-report") == requirements(GROUPS["report"])
-    locked = requirements(GROUPS["transform"])
-    assert {name: "~=1.11.0" for name in locked if name != "dbt-duckdb"} == pip_url("dbt-postgres")
-    assert locked["dbt-core"] == locked["dbt-postgres"] == "<1.12,>=1.11"
+def test_a_report_without_a_warehouse_ends_with_a_line(pipeline: Sync) -> None:
+    need_dbt()
+    env = {**pipeline.env, "TARGET_POSTGRES_SQLALCHEMY_URL": "", "MELTANO_CLI_LOG_FORMAT": "plain"}
+    done = subprocess.run(
+        [sys.executable, "-m", "report.command"],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "Which warehouse? Set TARGET_POSTGRES_SQLALCHEMY_URL" in said.splitlines()[-1]
+    assert "completed" not in said

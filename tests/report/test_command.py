@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from report.__main__ import main
+from report.options import DSN
 from tests.report.conftest import one
 from tests.transform.warehouse import rows_of
 
@@ -96,6 +97,11 @@ def test_files_are_named(
     }
 
 
+@pytest.fixture(autouse=True)
+def _no_warehouse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(DSN, raising=False)
+
+
 def failure(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
     """Return the one line with which the command fails."""
     with pytest.raises(SystemExit) as error:
@@ -106,25 +112,59 @@ def failure(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
     return error.value.code
 
 
-def test_warehouse_must_be_named(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delenv("TARGET_POSTGRES_SQLALCHEMY_URL", raising=False)
+def test_warehouse_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "set TARGET_POSTGRES_SQLALCHEMY_URL" in failure(capsys=capsys)
 
 
 def test_unreachable_warehouse_is_named_without_its_password(
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = "postgresql+psycopg://me:hunter2@127.0.0.1:1/warehouse"
-    line = failure("--dsn", url, capsys=capsys)
+    monkeypatch.setenv(DSN, "postgresql+psycopg://me:hunter2@127.0.0.1:1/warehouse")
+    line = failure(capsys=capsys)
     assert line.startswith("Cannot connect to the warehouse warehouse on 127.0.0.1")
     assert "hunter2" not in line
 
 
-def test_misspelt_url_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "hunter2" not in failure("--dsn", "hunter2", capsys=capsys)
-    assert "hunter2" not in failure("--dsn", "postgresql://a:hunter2@h/?x=y", capsys=capsys)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "hunter2",
+        "postgresql://a:hunter2@h/?x=y",
+        "postgresql://a:x@hunter2@127.0.0.1:1/w",
+        "postgresql://a:x@@hunter2@127.0.0.1:1/w",
+        "postgresql+psycopg://a:b/hunter2@127.0.0.1:1/w",
+        "postgresql://127.0.0.1:hunter2@/w@h/w",
+        "postgresql://127.0.0.1:hunter2?host=@127.0.0.1:1/w",
+        "postgresql://127.0.0.1:hunter2/x@h:1/w",
+        "postgresql://a:hunter2%@127.0.0.1:1/w",
+        "postgresql://a:hunter2[@127.0.0.1:1/w",
+    ],
+)
+def test_misspelt_url_is_not_shown(
+    url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(DSN, url)
+    assert "hunter2" not in failure(capsys=capsys)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@127.0.0.1:1/warehouse",
+        "postgresql+psycopg://me:p@hunter2@h/w",
+        "postgresql://me@h/w?password=hunter2",
+        "host=h dbname=w password = hunter2",
+    ],
+)
+def test_a_password_on_the_command_line_is_refused(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--dsn", url])
+    told = capsys.readouterr().err
+    assert end.value.code == 2
+    assert told.splitlines()[-1].endswith(f"set {DSN}")
+    assert "hunter2" not in told
 
 
 def test_missing_marts_are_named(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from report.csv_files import ORDERED_BY
+from report.csv_files import ORDERED_BY, _cell
 from tests.report.conftest import FORMULA, NASTY
 
 if TYPE_CHECKING:
@@ -43,6 +43,23 @@ def test_formulas_are_text(report: Report) -> None:
     for mart in ORDERED_BY:
         cells = [cell for row in rows(report, mart) for cell in row.values()]
         assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+
+BLANK = "\t\r\n\x00\N{NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}\N{ZERO WIDTH SPACE}\N{LINE SEPARATOR}"
+SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u207a\u207c\u207b\u2212\u2010\u2013"
+"""Those of formulas, and the same in full width, small, as superscripts and as other dashes."""
+
+
+@pytest.mark.parametrize("before", ["", " ", "  \t ", "\ufeff", "\u202e", *BLANK], ids=ascii)
+@pytest.mark.parametrize("sign", SIGNS, ids=ascii)
+def test_a_formula_is_text_however_it_begins(sign: str, before: str) -> None:
+    text = f"{before}{sign}1+1"
+    assert _cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["", " ", "a=1", "shop/orders", "1-2", " a", "\ufeffa", "'=1"])
+def test_another_text_stays_as_it_is(text: str) -> None:
+    assert _cell(text) == text
 
 
 def test_values_can_be_read_again(report: Report) -> None:

@@ -104,6 +104,50 @@ def test_no_byte_can_come_from_the_network(desk: Seen) -> None:
     assert any("Content Security Policy" in complaint for complaint in desk.complaints)
 
 
+def test_only_the_scripts_and_styles_of_the_page_run(desk: Seen) -> None:
+    policy = desk.page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
+    assert policy
+    assert "unsafe" not in policy
+    desk.evaluate("""
+        for (const [name, text] of [
+            ['script', 'document.documentElement.dataset.slipped = 1'],
+            ['style', 'h1 { letter-spacing: 77px; }'],
+        ]) {
+            const element = document.createElement(name);
+            element.textContent = text;
+            document.head.append(element);
+        }
+        document.querySelector('h1').insertAdjacentHTML(
+            'beforeend', '<b style="letter-spacing: 78px" onclick="slipped()">b</b>'
+        );
+    """)
+    assert desk.evaluate("document.documentElement.dataset.slipped ?? null") is None
+    spacing = "getComputedStyle(document.querySelector('h1')).letterSpacing"
+    assert desk.evaluate(spacing) != "77px"
+    assert desk.evaluate(spacing.replace("'h1'", "'h1 b'")) != "78px"
+    assert len(desk.complaints) >= 3
+
+
+def test_a_chart_shows_its_figures_under_the_pointer(desk: Seen) -> None:
+    desk.page.locator("#activity svg .mark-area path, #activity svg .mark-rect path").last.hover()
+    tip = desk.page.locator("#vg-tooltip-element")
+    tip.wait_for(state="visible")
+    assert tip.evaluate("tip => getComputedStyle(tip).position") == "fixed"
+    assert "restores" in tip.inner_text().lower()
+    assert desk.complaints == []
+
+
+def test_the_bar_is_divided_as_the_verdicts_are(desk: Seen) -> None:
+    shares = desk.evaluate("""Object.fromEntries(
+        [...document.querySelectorAll('.bar span')].map(
+            (span) => [span.className, getComputedStyle(span).flexGrow]
+        )
+    )""")
+    heads = desk.page.locator(".verdicts li").all_inner_texts()
+    counts = {text.split(maxsplit=2)[2].replace(" ", "-"): text.split()[0] for text in heads}
+    assert shares == {verdict: n for verdict, n in counts.items() if n != "0"}
+
+
 def test_names_are_text_whatever_they_say(desk: Seen) -> None:
     names = desk.page.locator("section[aria-labelledby=databases] tbody th").all_inner_texts()
     assert any(name.startswith(NASTY) for name in names)

@@ -110,7 +110,8 @@ def loader() -> Path:
     plugin = meltano_plugin("loaders", "target-postgres")
     home = ROOT / ".dev" / "loader"
     _uv("venv", "--allow-existing", home)
-    _uv("pip", "install", f"--python={home / PROGRAMS / 'python'}", *shlex.split(plugin["pip_url"]))
+    locked = shlex.split(plugin["pip_url"].replace("$MELTANO_PROJECT_ROOT", str(ROOT)))
+    _uv("pip", "install", f"--python={home / PROGRAMS / 'python'}", *locked)
     return home / PROGRAMS / str(plugin["executable"])
 
 

@@ -6,11 +6,13 @@ in one folder share: they would read each other's state. So each task has such a
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -39,6 +41,19 @@ _EXCEPTION = re.compile(r"[\w.]+(Error|Exception): ")
 _GRACE_SECONDS = 60
 # The parent's variables that would change what the child runs, or that are none of its business.
 _NOT_OURS = re.compile(r"_?AIRFLOW_|PYTHON|VIRTUAL_ENV|TAP_NORTHFLANK_RESTORES_")
+
+# How the names of the runs' folders begin.
+_FOLDER = "northflank-meltano-"
+# Meltano's settings have secrets in them, so what it writes is its user's alone.
+_UMASK = 0o077
+# On Linux the system ends Meltano (prctl's PR_SET_PDEATHSIG) when its parent is gone, as a task
+# that was killed is. Or the orphan goes on, and the task's next try is refused as running twice.
+_WITH_ITS_PARENT = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 class RunError(Exception):
@@ -159,7 +174,7 @@ class Meltano:
         options = [f"--env-file={os.devnull}", "--log-format=json"]
         # Nor must a task install anything, into a folder that others use.
         command = [self._executable(), *options, arguments[0], "--no-install", *arguments[1:]]
-        with self._system_folder() as folder:
+        with self._system_folder() as (folder, lock):
             environment = {
                 **{name: value for name, value in os.environ.items() if not _NOT_OURS.match(name)},
                 "MELTANO_PROJECT_READONLY": "true",  # It would format meltano.yml now and then.
@@ -167,7 +182,7 @@ class Meltano:
                 **self._settings,
                 "MELTANO_SYS_DIR_ROOT": str(folder),
             }
-            return self._follow(command, environment, records, output)
+            return self._follow(command, environment, records, output, lock)
 
     def _follow(
         self,
@@ -175,10 +190,16 @@ class Meltano:
         environment: Mapping[str, str],
         records: IO[str] | None,
         output: IO[str] | None,
+        lock: int,
     ) -> _End:
         end = _End()
+        if sys.platform == "linux":
+            wrapper = [sys.executable, "-I", "-c", _WITH_ITS_PARENT, str(os.getpid())]
+            command = [*wrapper, *command]
         with subprocess.Popen(  # noqa: S603 - our own commands
             command,
+            pass_fds=[lock],  # The folder is in use for as long as this Meltano lives.
+            umask=_UMASK,
             cwd=self._root,
             env=environment,
             stdin=records or subprocess.DEVNULL,
@@ -220,19 +241,37 @@ class Meltano:
         raise RunError(msg, is_final=True)
 
     @contextmanager
-    def _system_folder(self) -> Iterator[Path]:
-        """Make a system folder like the project's, with a `run` of its own."""
+    def _system_folder(self) -> Iterator[tuple[Path, int]]:
+        """Make a system folder like the project's, with a `run` of its own, and lock it."""
         shared = Path(os.environ.get("MELTANO_SYS_DIR_ROOT") or self._root / ".meltano").resolve()
         if not shared.is_dir():
             msg = f"No plugins are installed in {shared}: run `meltano install` on this worker."
             raise RunError(msg, is_final=True)
-        with tempfile.TemporaryDirectory(prefix="meltano-") as name:
+        _sweep()
+        with tempfile.TemporaryDirectory(prefix=_FOLDER) as name, _locked(Path(name)) as lock:
             own = Path(name)
             # The system database is made there by the first run, should it be a file.
             for entry in {*shared.iterdir(), shared / "meltano.db"}:
                 if entry.name != "run":
                     (own / entry.name).symlink_to(entry)
-            yield own
+            yield own, lock
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[int]:
+    """Hold a lock on a folder, as long as the block or who inherits the descriptor lives."""
+    with (folder / "new").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (folder / "new").rename(folder / "lock")  # It is never there without being locked.
+        yield lock.fileno()
+
+
+def _sweep() -> None:
+    """Remove the folders, with the secrets in them, of runs that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        with suppress(OSError), (folder / "lock").open() as lock:  # Locked, or another user's.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder)
 
 
 def _terminate(process: subprocess.Popen[str]) -> list[psutil.Process]:
