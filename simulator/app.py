@@ -20,7 +20,7 @@ from simulator.request_log import Request, RequestLog
 from simulator.world import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -173,7 +173,7 @@ class Api:
                 raise ApiError(404, str(error)) from None
             except BadQueryError as error:
                 raise ApiError(400, str(error)) from None
-            shown = self.behaviour.on_the_wire(target.kind, answer.items)
+            shown = self.on_the_wire(target.kind, target.project, target.addon, answer.items)
             return answer._replace(items=shown).body(NAMES.get(target.kind, target.kind))
 
     def _given_by(self, listing: int) -> list[str]:
@@ -200,10 +200,29 @@ class Api:
         return self.behaviour.token_projects is None or project in self.behaviour.token_projects
 
     def _visible(self, target: Target) -> Sequence[Item]:
-        items = self.world.listed(target.kind, target.project, target.addon, target.backup)
-        if target.kind == "projects" and self.behaviour.token_projects is not None:
+        kind, project, addon, backup = target.kind, target.project, target.addon, target.backup
+        items = self.world.listed(kind, project, addon, backup)
+        if kind == "projects" and self.behaviour.token_projects is not None:
             return [item for item in items if self._reaches(item["id"])]
+        if kind in {"restores", "backup-restores"} and not self.behaviour.forks_leave_restores:
+            return [item for item in items if not self.world.is_fork(project, addon, item)]
         return items
+
+    def on_the_wire(
+        self, kind: ListKind, project: str, addon: str, items: list[Item]
+    ) -> list[Item]:
+        """Return items of the world as a response carries them; the world's stay as they are."""
+        dated_by_backup = self.behaviour.restore_timestamp == "backup_created"
+        if dated_by_backup and kind in {"restores", "backup-restores"}:
+            items = [self.world.dated_by_backup(project, addon, item) for item in items]
+        return self.behaviour.on_the_wire(kind, items)
+
+    def served_restores(self) -> Iterator[Item]:
+        """Yield all restores as responses carry them, with `projectId` and `addonId` added."""
+        for project, addon in self.world.addon_keys():
+            items = list(self._visible(Target("restores", None, project, addon, "")))
+            for item in self.on_the_wire("restores", project, addon, items):
+                yield {"projectId": project, "addonId": addon, **item}
 
     def _error(self, error: ApiError, headers: dict[str, str]) -> Answer:
         return _json(

@@ -52,6 +52,13 @@ class Behaviour:
     """The ids of restores: as in the world, 13 digits in a string, or those as a number."""
     time_format: Literal["ms-Z", "no-fraction", "offset", "microseconds"] = "ms-Z"
 
+    restore_timestamp: Literal["started", "backup_created"] = "started"
+    """What the `restoreTimestamp` of a restore is: when the restore began, or when its backup was
+    made."""
+
+    forks_leave_restores: bool = True
+    """Whether an addon that was made out of a backup lists that among its restores."""
+
     # Rate limit
     rate_limit: int | None = None
     """Requests in a window; None for no limit, and then no headers."""

@@ -11,6 +11,8 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from simulator.truth import Key, Life, Truth
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -77,6 +79,12 @@ class World:
         self._backups: dict[tuple[str, str], list[Item]] = {}
         self._restores: dict[tuple[str, str], list[Item] | Generated] = {}
         self._schedules: dict[tuple[str, str], list[Item]] = {}
+        self._details: dict[tuple[str, str], Item] = {}
+        self.truths: list[Truth] = []
+        """What really happened in each restore that `add_restore` made, in that order."""
+        self.lives: list[Life] = []
+        """Each addon that ever was, in the order of their making."""
+        self._truth: dict[tuple[str, str, str], Truth] = {}
         self._events: list[tuple[datetime, int, Callable[[], None]]] = []
         self._ids = count(1)
         self._order = count(1)
@@ -187,6 +195,35 @@ class World:
     def _stored_restores(self, project: str, addon: str) -> list[Item] | Generated:
         return _found(self._restores, (project, addon), f"Addon '{addon}'")
 
+    def detail(self, project: str, addon: str) -> Item:
+        """Return an addon with all that is known of it; raise `NotFoundError` if there is none."""
+        more = _found(self._details, (project, addon), f"Addon '{addon}'")
+        for item in self.addons(project):
+            if item["id"] == addon:
+                return {**item, **more, "spec": {**item["spec"], **more["spec"]}}
+        message = f"Addon '{addon}' not found"
+        raise NotFoundError(message)
+
+    def truth(self, project: str, addon: str, restore: str) -> Truth:
+        """Return what really happened in a restore, also if its addon is gone by now.
+
+        Raises:
+            NotFoundError: if `add_restore` has never made it, as those of `fan_out`.
+        """
+        return _found(self._truth, (project, addon, restore), f"Restore '{restore}'")
+
+    def dated_by_backup(self, project: str, addon: str, restore: Item) -> Item:
+        """Return a restore with its backup's `createdAt` as its `restoreTimestamp`, if known."""
+        truth = self._truth.get((project, addon, restore["id"]))
+        if truth is None or truth.backup_created is None:
+            return restore
+        return {**restore, "restoreTimestamp": timestamp(truth.backup_created)}
+
+    def is_fork(self, project: str, addon: str, restore: Item) -> bool:
+        """Tell whether a restore is the one that made its addon."""
+        truth = self._truth.get((project, addon, restore["id"]))
+        return truth is not None and truth.is_fork
+
     def addon_keys(self) -> list[tuple[str, str]]:
         """Return (project id, addon id) of every addon that exists."""
         return list(self._restores)
@@ -241,6 +278,8 @@ class World:
             self._backups[project, addon] = []
             self._restores[project, addon] = []
             self._schedules[project, addon] = []
+            self._details[project, addon] = {"createdAt": timestamp(self.now), "spec": {}}
+            self.lives.append(Life(Key(project, addon), item["spec"]["type"], self.now))
         return item
 
     def add_backup(
@@ -277,6 +316,8 @@ class World:
         *,
         takes: timedelta = timedelta(minutes=30),
         ends: str = "completed",
+        source: tuple[str, str] | None = None,
+        is_fork: bool = False,
         **fields: object,
     ) -> Item:
         """Add a restore and return the dict that is served.
@@ -291,6 +332,8 @@ class World:
             status: any status, also one that the API does not document.
             takes: how long it runs.
             ends: the status at its end; only "completed" sets `completedAt`.
+            source: project and addon that the backup is of, if it is not this one's own.
+            is_fork: whether the addon was made out of the backup; see `Truth`.
             **fields: other fields in the API's names; None leaves one out.
         """
         item = _present(
@@ -307,6 +350,7 @@ class World:
         )
         with self.lock:
             self.restores(project, addon).append(item)
+            self._remember(Key(project, addon), Key(*(source or (project, addon))), item, is_fork)
             if status == "scheduled":
                 begins = self.now + timedelta(minutes=1)
                 self.at(begins, partial(_moves, item, "in-progress"))
@@ -314,6 +358,25 @@ class World:
             elif status in UNFINISHED:
                 self.ends_at(self.now + takes, item, ends)
         return item
+
+    def _remember(self, target: Key, source: Key, item: Item, is_fork: bool) -> None:  # noqa: FBT001
+        backup = item.get("backupId")
+        made = {b["id"]: b["createdAt"] for b in self._backups.get(source, ())}
+        try:
+            started = instant(item["restoreTimestamp"])
+        except (KeyError, ValueError):  # None, or what a test puts there
+            started = self.now
+        truth = Truth(
+            target=target,
+            source=source,
+            started=started,
+            backup=backup,
+            backup_created=instant(made[backup]) if backup in made else None,
+            is_fork=is_fork,
+            item=item,
+        )
+        self.truths.append(truth)
+        self._truth[(*target, item["id"])] = truth
 
     def remove_restore(self, project: str, addon: str, restore: str) -> None:
         """Remove a restore by its id; raise `NotFoundError` if there is none."""
@@ -327,6 +390,10 @@ class World:
             del self._restores[project, addon]
             del self._backups[project, addon]
             del self._schedules[project, addon]
+            del self._details[project, addon]
+            for life in self.lives:
+                if life.key == (project, addon) and life.deleted is None:
+                    life.deleted = self.now
             self._addons[project] = [a for a in self._addons[project] if a["id"] != addon]
 
     def remove_project(self, project: str) -> None:
