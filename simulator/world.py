@@ -97,7 +97,9 @@ class World:
 
         Args:
             seed: seed of all that is random in it.
-            addons: how many databases it has; projects grow with them.
+            addons: how many databases it has; projects grow with them. The first 12 are restored
+                in place. The 18 of `company.CAST` also have what is drilled in scratch addons,
+                forked, not backed up, new, and odd in other ways.
             months: how far its history goes back.
             now: where its clock stands when this returns.
         """
@@ -224,6 +226,10 @@ class World:
         truth = self._truth.get((project, addon, restore["id"]))
         return truth is not None and truth.is_fork
 
+    def has_addon(self, project: str, addon: str) -> bool:
+        """Tell whether an addon exists."""
+        return (project, addon) in self._restores
+
     def addon_keys(self) -> list[tuple[str, str]]:
         """Return (project id, addon id) of every addon that exists."""
         return list(self._restores)
@@ -259,9 +265,19 @@ class World:
         project: str,
         addon: str,
         type: str = "postgresql",  # noqa: A002 - the API's name
+        *,
+        config: Item | None = None,
         **fields: object,
     ) -> Item:
-        """Add an addon to a project; `fields` override or add to the item, None leaves one out."""
+        """Add an addon to a project.
+
+        Args:
+            project: id of an existing project.
+            addon: id of the addon.
+            type: its type.
+            config: overrides of `spec.config`, which only the addon's detail shows.
+            **fields: override or add to the item; None leaves one out.
+        """
         item = _present(
             **{
                 "id": addon,
@@ -278,9 +294,30 @@ class World:
             self._backups[project, addon] = []
             self._restores[project, addon] = []
             self._schedules[project, addon] = []
-            self._details[project, addon] = {"createdAt": timestamp(self.now), "spec": {}}
+            self._details[project, addon] = self._detail(project, config or {})
             self.lives.append(Life(Key(project, addon), item["spec"]["type"], self.now))
         return item
+
+    def _detail(self, project: str, config: Item) -> Item:
+        networking = {"tlsEnabled": True, "externalAccessEnabled": False}
+        deployment = {
+            "replicas": 1,
+            "storageClass": "nvme",
+            "storageSize": 4096,
+            "planId": "nf-compute-20",
+            "region": "europe-west",
+        }
+        defaults = {
+            "versionTag": "1.0.0",
+            "lifecycleStatus": "active",
+            "deployment": deployment,
+            "networking": networking,
+        }
+        return {
+            "createdAt": timestamp(self.now),
+            "spec": {"config": {**defaults, **config}, "pendingActions": []},
+            "cluster": {"id": "nf-europe-west", "name": "nf-europe-west", "namespace": project},
+        }
 
     def add_backup(
         self,
@@ -318,6 +355,7 @@ class World:
         ends: str = "completed",
         source: tuple[str, str] | None = None,
         is_fork: bool = False,
+        backup_created: datetime | None = None,
         **fields: object,
     ) -> Item:
         """Add a restore and return the dict that is served.
@@ -334,6 +372,7 @@ class World:
             ends: the status at its end; only "completed" sets `completedAt`.
             source: project and addon that the backup is of, if it is not this one's own.
             is_fork: whether the addon was made out of the backup; see `Truth`.
+            backup_created: when the backup was made; the source's backups say it without.
             **fields: other fields in the API's names; None leaves one out.
         """
         item = _present(
@@ -350,7 +389,20 @@ class World:
         )
         with self.lock:
             self.restores(project, addon).append(item)
-            self._remember(Key(project, addon), Key(*(source or (project, addon))), item, is_fork)
+            origin = Key(*(source or (project, addon)))
+            if backup_created is None:
+                backup_created = self._backup_created(origin, item.get("backupId"))
+            self._remember(
+                Truth(
+                    target=Key(project, addon),
+                    source=origin,
+                    started=_started(item, self.now),
+                    backup=item.get("backupId"),
+                    backup_created=backup_created,
+                    is_fork=is_fork,
+                    item=item,
+                )
+            )
             if status == "scheduled":
                 begins = self.now + timedelta(minutes=1)
                 self.at(begins, partial(_moves, item, "in-progress"))
@@ -359,24 +411,13 @@ class World:
                 self.ends_at(self.now + takes, item, ends)
         return item
 
-    def _remember(self, target: Key, source: Key, item: Item, is_fork: bool) -> None:  # noqa: FBT001
-        backup = item.get("backupId")
-        made = {b["id"]: b["createdAt"] for b in self._backups.get(source, ())}
-        try:
-            started = instant(item["restoreTimestamp"])
-        except (KeyError, ValueError):  # None, or what a test puts there
-            started = self.now
-        truth = Truth(
-            target=target,
-            source=source,
-            started=started,
-            backup=backup,
-            backup_created=instant(made[backup]) if backup in made else None,
-            is_fork=is_fork,
-            item=item,
-        )
+    def _backup_created(self, key: Key, backup: str | None) -> datetime | None:
+        backups = self._backups.get(key, ())
+        return next((instant(b["createdAt"]) for b in backups if b["id"] == backup), None)
+
+    def _remember(self, truth: Truth) -> None:
         self.truths.append(truth)
-        self._truth[(*target, item["id"])] = truth
+        self._truth[(*truth.target, truth.item["id"])] = truth
 
     def remove_restore(self, project: str, addon: str, restore: str) -> None:
         """Remove a restore by its id; raise `NotFoundError` if there is none."""
@@ -506,6 +547,13 @@ def _present(**fields: object) -> Item:
 
 def _title(slug: str) -> str:
     return slug.replace("-", " ").capitalize()
+
+
+def _started(item: Item, now: datetime) -> datetime:
+    try:
+        return instant(item["restoreTimestamp"])
+    except (KeyError, ValueError):  # None, or what a test puts there
+        return now
 
 
 def _moves(item: Item, status: str, completed_at: str | None = None) -> None:
