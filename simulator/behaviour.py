@@ -125,7 +125,7 @@ class Behaviour:
             if self.id_kind != "hex24":
                 number = thirteen_digits(item["id"])
                 item["id"] = number if self.id_kind == "json-number" else str(number)
-        if self.completed_at_null and kind != "backup-schedules":
+        if self.completed_at_null and kind in {"restores", "backup-restores", "backups"}:
             item.setdefault("completedAt", None)
         if self.time_format != "ms-Z":
             for key in TIMES:

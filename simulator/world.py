@@ -20,8 +20,15 @@ Item = dict[str, Any]
 K = TypeVar("K")
 V = TypeVar("V")
 ListKind = Literal[
-    "projects", "addons", "backups", "restores", "backup-restores", "backup-schedules"
+    "projects",
+    "addons",
+    "addon-details",
+    "backups",
+    "restores",
+    "backup-restores",
+    "backup-schedules",
 ]
+"""What a GET gives: a list of the API, or the detail of one addon."""
 
 START = datetime(2026, 7, 1, 6, tzinfo=timezone.utc)
 """Where every clock starts unless it is told otherwise, so that results are reproducible."""
@@ -178,10 +185,11 @@ class World:
         addons = self.addons(project)
         if kind == "addons":
             return addons
-        if kind == "backups":
-            return self.backups(project, addon)
-        if kind == "backup-schedules":
-            return self.schedules(project, addon)
+        if kind == "addon-details":
+            return [self.detail(project, addon)]
+        if kind in {"backups", "backup-schedules"}:
+            listed = self.backups if kind == "backups" else self.schedules
+            return listed(project, addon)
         restores = self._stored_restores(project, addon)
         if kind == "restores":
             return restores

@@ -12,6 +12,7 @@ import logging
 import ssl
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 
     from backoff.types import Details
 
+    _Decode = Callable[[bytes, str], tuple[list["Item"], "_Pagination"]]
+
 MAX_TRIES = 5
 MAX_BODY = 64 * 1024 * 1024
 # A page may be empty with more behind it. A server that gives empty pages for ever, or the same one
@@ -72,8 +75,13 @@ class _Body(msgspec.Struct):
     pagination: _Pagination
 
 
+class _ObjectBody(msgspec.Struct):
+    data: dict[str, Any]
+
+
 _body_decoder = msgspec.json.Decoder(_Body)
 _items_decoder = msgspec.json.Decoder(list[dict[str, Any]])
+_object_decoder = msgspec.json.Decoder(_ObjectBody)
 
 
 class _TransientError(Exception):
@@ -167,7 +175,7 @@ class Client:
             APIError: Any other failure, at once or after retries.
             InterruptedSyncError: The sync was asked to stop.
         """
-        url_path = "/" + "/".join(quote(part, safe="") for part in (*self._prefix, *path))
+        url_path = self._url_path(path)
         cursor: str | int | None = None
         cursors: set[str | int] = set()
         last: list[Item] = []
@@ -200,9 +208,30 @@ class Client:
                     "the list. Run the sync again; if it lasts, report it to Northflank."
                 )
 
-    def _fetch_page(self, path: str, query: str, name: str) -> tuple[list[Item], _Pagination]:
+    def item(self, *path: str, name: str) -> Iterator[list[Item]]:
+        """Read one object, as a list of one page.
+
+        Args:
+            path: Segments of the object's path after `/v1`.
+            name: What the requests for it are counted as; the body does not name it.
+
+        Yields:
+            The object alone; it has a string `id`.
+
+        Raises:
+            Exception: As `pages`.
+        """
+        items, _ = self._fetch_page(self._url_path(path), "", name, _decode_object)
+        yield items
+
+    def _url_path(self, path: tuple[str, ...]) -> str:
+        return "/" + "/".join(quote(part, safe="") for part in (*self._prefix, *path))
+
+    def _fetch_page(
+        self, path: str, query: str, name: str, decode: _Decode | None = None
+    ) -> tuple[list[Item], _Pagination]:
         try:
-            return self._fetch_with_retries(path, query, name)
+            return self._fetch_with_retries(path, query, name, decode or _decode)
         except _TransientError as error:
             msg = (
                 f"GET {path}: {error}, {MAX_TRIES} times. "
@@ -226,12 +255,14 @@ class Client:
             )
             raise QuotaExhaustedError(msg) from error
 
-    def _fetch(self, path: str, query: str, name: str) -> tuple[list[Item], _Pagination]:
-        response = self._request(f"{self._base}{path}?{query}")
+    def _fetch(
+        self, path: str, query: str, name: str, decode: _Decode
+    ) -> tuple[list[Item], _Pagination]:
+        response = self._request(f"{self._base}{path}{query and '?'}{query}")
         self._on_response(name, response.status, response.seconds)
         status = response.status
         if status == HTTPStatus.OK:
-            return _decode(response.body, name)
+            return decode(response.body, name)
         message = _api_message(response.body, self._without_token)
         said = _one_line(self._without_token(f"{status} {response.reason}")) + message
         if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -346,19 +377,34 @@ _REDIRECTS = {
 
 
 def _decode(body: bytes, name: str) -> tuple[list[Item], _Pagination]:
-    try:
+    with _refusing(body):
         decoded = _body_decoder.decode(body)
-        items = _items_decoder.decode(decoded.data[name])
-        for item in items:
-            if type(id_ := item["id"]) is not str:
-                # The reference shows ids that may be numbers; everything else is not documented.
-                item["id"] = str(msgspec.convert(id_, int))
+        return _with_text_ids(_items_decoder.decode(decoded.data[name])), decoded.pagination
+
+
+def _decode_object(body: bytes, _name: str) -> tuple[list[Item], _Pagination]:
+    with _refusing(body):
+        return _with_text_ids([_object_decoder.decode(body).data]), _Pagination(hasNextPage=False)
+
+
+def _with_text_ids(items: list[Item]) -> list[Item]:
+    for item in items:
+        if type(id_ := item["id"]) is not str:
+            # The reference shows ids that may be numbers; everything else is not documented.
+            item["id"] = str(msgspec.convert(id_, int))
+    return items
+
+
+@contextmanager
+def _refusing(body: bytes) -> Iterator[None]:
+    """Raise what another try may not meet, where a body is not as documented."""
+    try:
+        yield
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else _one_line(error)
         kind = "HTML" if body.lstrip()[:1] == b"<" else "a body that is not as documented"
         msg = f"200 with {kind} ({what})"
         raise _TransientError(msg) from error
-    return items, decoded.pagination
 
 
 def _api_message(body: bytes, without_token: Callable[[str], str]) -> str:
