@@ -100,7 +100,7 @@ CAST = (
     Part(
         *("shop", "customers", "postgresql", 45, "monthly", ("production", "tier-1")),
         backups="hourly",
-        backed_up_at=(3, 31),
+        backed_up_at=(2, 47),
         drilled_elsewhere=True,
         is_forked=True,
     ),
@@ -108,7 +108,7 @@ CAST = (
     Part("payments", "invoices", "postgresql", 12, "never", ("production",), made=24),
     Part(
         *("analytics", "reports", "mysql", 35, "quarterly", ("tier-3",)),
-        backed_up_at=(3, 31),  # as customers, of another type
+        backed_up_at=(2, 47),  # as customers, of another type
         backups_fail_since=12,
     ),
     Part(
