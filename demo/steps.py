@@ -23,13 +23,16 @@ HOME = ROOT / ".dev" / "demo"
 DATA, DATABASE = "postgres", "warehouse"
 """The folder in it that PostgreSQL keeps its data in, and the name of the database."""
 
+JOBS = ("sync", "sync-daily")
+"""What runs by the hour, and by the day."""
+
 END = """
 The warehouse stays in .dev/demo until the next demo, which starts afresh. To look at it:
   ./dev psql -c 'select "projectId", "addonId", status, "completedAt" from restores limit 5'
 
 The same pipeline on your own account, into your own PostgreSQL:
   install -m 600 .env.example .env   # then put your API token and your PostgreSQL's URL into it
-  ./dev meltano --environment=prod run sync
+  ./dev meltano --environment=prod run sync sync-daily
   ./dev report             # and these answers, from it
 """
 
@@ -86,15 +89,15 @@ def demo(stack: ExitStack, *simulator: str, home: Path = HOME, plugins: Path | N
     }
     pipeline = Pipeline(home, settings, plugins=plugins)
     with step("Meltano installs the tap, the loader and dbt, the first time"):
-        pipeline.install("sync", *(["dbt-postgres:build"] if HAS_DBT else []))
+        pipeline.install(*JOBS, *(["dbt-postgres:build"] if HAS_DBT else []))
     with step("First sync, of all that there is") as results:
-        pipeline.meltano("run", "sync")
+        pipeline.meltano("run", *JOBS)
         first = table.after_sync(source.world(), warehouse)
         results.append(f"{sum(first.sent.values())} restores sent")
     with step("Second sync, two months later by the simulator's clock") as results:
         source.advance(days=60)
-        pipeline.meltano("run", "sync")
-        second = table.after_sync(source.world(), warehouse)
+        pipeline.meltano("run", *JOBS)
+        second = table.after_sync(source.world(), warehouse, first)
         results.append(f"{sum(second.sent.values())} restores sent")
     say("\n" + "\n".join(table.lines(first, second)))
     say(table.summary(second))
@@ -102,6 +105,11 @@ def demo(stack: ExitStack, *simulator: str, home: Path = HOME, plugins: Path | N
         msg = "The warehouse differs from the account. That is a bug: please report it"
         raise DemoError(msg)
     say("After both syncs it was equal to the account, addon by addon and status by status.")
+    if gone := second.gone:
+        say(
+            f"It keeps the restores of {len(gone)} addons that were deleted between the syncs: "
+            "drills and previews."
+        )
     if HAS_DBT:
         with step("\nThe models answer, and are tested"):
             answers.compute(pipeline, now=source.world()["now"])

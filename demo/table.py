@@ -32,11 +32,14 @@ class Sync(NamedTuple):
     """The account and the warehouse after a sync."""
 
     account: Counts
+    """What the account has, and of addons that are gone what it had at the last sync."""
     warehouse: Counts
     sent: Mapping[tuple[str, str], int]
     """Rows that this sync has loaded, by (project, addon)."""
     rows: dict[str, tuple[int, int]]
-    """What account and warehouse have, by table."""
+    """What account and warehouse have, by table; the warehouse keeps what is gone."""
+    gone: set[tuple[str, str]]
+    """The addons that the account had at the last sync and has no more."""
 
     @property
     def equal(self) -> bool:
@@ -44,21 +47,29 @@ class Sync(NamedTuple):
         return self.account == self.warehouse and all(a == b for a, b in self.rows.values())
 
 
-def after_sync(world: Mapping[str, Any], dsn: str) -> Sync:
+def after_sync(world: Mapping[str, Any], dsn: str, before: Sync | None = None) -> Sync:
     """Count on both sides.
 
     Args:
         world: what the simulator says that it has.
         dsn: the warehouse.
+        before: the account and the warehouse after the sync before.
     """
-    account = {(a["projectId"], a["addonId"]): a["restores"] for a in world["byAddon"]}
+    there = {(a["projectId"], a["addonId"]): a["restores"] for a in world["byAddon"]}
+    account = {**(before.account if before else {}), **there}
+    lost: Counts = {addon: counts for addon, counts in account.items() if addon not in there}
+    had = {
+        "projects": world["projects"],
+        "addons": len(account),
+        "restores": world["restores"] + sum(sum(counts.values()) for counts in lost.values()),
+    }
     warehouse: Counts = {addon: {} for addon in account}
     with psycopg.connect(dsn) as connection:
         for project, addon, status, count in connection.execute(WAREHOUSE):
             warehouse.setdefault((project, addon), {})[status] = count
         sent = {(row[0], row[1]): row[2] for row in connection.execute(LAST_SYNC)}
-        rows = {name: (world[name], _count(connection, name)) for name in TABLES}
-    return Sync(account, warehouse, sent, rows)
+        rows = {name: (had[name], _count(connection, name)) for name in TABLES}
+    return Sync(account, warehouse, sent, rows, set(lost))
 
 
 def _count(connection: psycopg.Connection[tuple[int]], name: str) -> int:
@@ -78,7 +89,8 @@ def lines(first: Sync, second: Sync) -> Iterator[str]:
     table = [heads, *rows, ["all", "", *map(str, totals)]]
     widths = [max(len(row[n]) for row in table) for n in range(len(heads))]
     half = sum(widths[2:5]) + 4
-    yield "Restores that the account has, that the sync sent, and that the warehouse has then:"
+    yield "Restores that the account has, that the sync sent, and that the warehouse has then."
+    yield "Of an addon that is gone, the account's are those of the sync before:"
     yield f"{'':{widths[0] + widths[1] + 2}}  {'first sync':>{half}}  {'second sync':>{half + 2}}"
     for number, row in enumerate(table):
         if number in {1, len(table) - 1}:

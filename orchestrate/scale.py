@@ -21,7 +21,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from demo.pipeline import Pipeline, loader_url
 from demo.postgres import postgres
@@ -30,6 +30,8 @@ from tap_northflank_restores.bookmark import Bookmark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+TAP = str(Path(sysconfig.get_path("scripts")) / "tap-northflank-restores")
 
 TEAMS, ADDONS = 50, 10_000
 PROJECTS_A_TEAM = 10
@@ -47,10 +49,26 @@ SECONDS_A_REQUEST = 0.05 / 8
 """At 50 ms a response and 8 in flight."""
 
 
+DAILY = ("addon_details", "backup_schedules", "backups")
+"""The streams of the job `sync-daily`."""
+
+
 def requests(addons: int, restores: int = 1, projects: int = PROJECTS_A_TEAM) -> int:
     """Return the requests of one sync of a team: its projects, their addons, their restores."""
-    listing = ceil(projects / PAGE) + projects * max(1, ceil(addons / projects / PAGE))
-    return listing + addons * max(1, ceil(restores / PAGE))
+    return _listing(addons, projects) + addons * _pages(restores)
+
+
+def requests_daily(addons: int, backups: int = 1, projects: int = PROJECTS_A_TEAM) -> int:
+    """Return the requests of the daily job: the listing, and of each addon all of `DAILY`."""
+    return _listing(addons, projects) + addons * (len(DAILY) - 1 + _pages(backups))
+
+
+def _listing(addons: int, projects: int) -> int:
+    return ceil(projects / PAGE) + projects * _pages(ceil(addons / projects))
+
+
+def _pages(items: int) -> int:
+    return max(1, ceil(items / PAGE))
 
 
 def main() -> None:
@@ -58,7 +76,7 @@ def main() -> None:
     if sys.argv[1:] == ["--measure"]:
         sys.stdout.write(_cpu_of_runs() + "\n")
         return
-    for table in (_requests(), _history(), _state(), _work(), _schedules()):
+    for table in (_requests(), _daily(), _history(), _state(), _work(), _schedules()):
         sys.stdout.write(table + "\n\n")
 
 
@@ -87,21 +105,39 @@ def _requests() -> str:
             sent = _tap(config, state)
             made, size = len(server.requests), len(json.dumps(json.loads(state.read_text())))
             rows.append((name, made, requests(team, 24), sent["restores"], size))
+        server.clear_requests()
+        catalog = Path(folder, "catalog.json")
+        catalog.write_text(json.dumps(_selecting(DAILY)))
+        state.write_text("{}")
+        sent = _tap(config, state, f"--catalog={catalog}")
+        size = len(json.dumps(json.loads(state.read_text())))
+        rows.append(
+            ("the daily job", len(server.requests), requests_daily(team), sent["restores"], size)
+        )
     return _table("Measured: 200 addons in 10 projects, 24 restores each", *rows)
 
 
-def _tap(config: Path, state: Path) -> Counter[str]:
+def _selecting(streams: Sequence[str]) -> dict[str, Any]:
+    """Return the tap's catalog with these streams selected."""
+    discovered = subprocess.run([TAP, "--discover"], capture_output=True, check=True)  # noqa: S603
+    catalog: dict[str, Any] = json.loads(discovered.stdout)
+    for entry in catalog["streams"]:
+        (root,) = (item for item in entry["metadata"] if item["breadcrumb"] == [])
+        root["metadata"]["selected"] = entry["stream"] in streams
+    return catalog
+
+
+def _tap(config: Path, state: Path, *arguments: str) -> Counter[str]:
     """Run the tap, keep its last state, and return the records that it sent of each stream."""
-    command = Path(sysconfig.get_path("scripts")) / "tap-northflank-restores"
     done = subprocess.run(  # noqa: S603 - the tap itself
-        [str(command), f"--config={config}", f"--state={state}"],
+        [TAP, f"--config={config}", f"--state={state}", *arguments],
         env={k: v for k, v in os.environ.items() if not k.startswith("TAP_")},
         capture_output=True,
         check=True,
     )
     messages = [json.loads(line) for line in done.stdout.splitlines()]
     states = [message["value"] for message in messages if message["type"] == "STATE"]
-    state.write_text(json.dumps(states[-1]))
+    state.write_text(json.dumps(states[-1] if states else {}))
     return Counter(message["stream"] for message in messages if message["type"] == "RECORD")
 
 
@@ -132,6 +168,34 @@ def _cpu_of_runs() -> str:
 
 
 # What is arithmetic --------------------------------------------------------------------------
+
+
+def _daily() -> str:
+    """Say what backups, schedules and details cost beside the restores."""
+    team = ADDONS // TEAMS
+    hourly = requests(team)
+    rows: list[tuple[object, ...]] = [
+        (
+            "read by the hour, and by the day",
+            "an addon and hour",
+            "most in an hour",
+            "of the quota",
+            "a team, a day",
+        )
+    ]
+    for name, an_hour, a_day in (
+        ("restores; nothing", hourly, 0),
+        ("restores; backups, schedules, details", hourly, requests_daily(team)),
+        ("the same, 500 backups of each addon", hourly, requests_daily(team, 500)),
+        ("all of it; nothing", hourly + len(DAILY) * team, 0),
+    ):
+        beside = an_hour - _listing(team, PROJECTS_A_TEAM)
+        each = beside / team + max(0, a_day - _listing(team, PROJECTS_A_TEAM)) / team / HOURS_A_DAY
+        most = an_hour + a_day
+        rows.append(
+            (name, f"{each:.3f}", most, f"{most / QUOTA:.0%}", HOURS_A_DAY * an_hour + a_day)
+        )
+    return _table("Requests of a team of 200 addons with the daily job", *rows)
 
 
 def _history() -> str:

@@ -20,7 +20,7 @@ from simulator.request_log import Request, RequestLog
 from simulator.world import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from starlette.types import Receive, Scope, Send
 
@@ -34,8 +34,8 @@ CONNECTION = "connection"
 ROUTE = re.compile(
     r"/v1(?:/teams/(?P<team>[^/]+))?/projects"
     r"(?:/(?P<project>[^/]+)/(?P<addons>addons)"
-    r"(?:/(?P<addon>[^/]+)/(?:(?P<list>restores|backups|backup-schedules)"
-    r"|backups/(?P<backup>[^/]+)/restores))?)?"
+    r"(?:/(?P<addon>[^/]+)(?:/(?P<list>restores|backups|backup-schedules)"
+    r"|/backups/(?P<backup>[^/]+)/(?P<of_backup>restores|restore))?)?)?"
 )
 NAMES = {"backup-restores": "restores", "backup-schedules": "schedules"}
 """The name of a list in the body, where it is not that of its kind."""
@@ -53,6 +53,8 @@ class Target(NamedTuple):
     project: str
     addon: str
     backup: str
+    starts_restore: bool = False
+    """Whether it is the path that a restore is started by, and no list."""
 
 
 class Answer(NamedTuple):
@@ -100,7 +102,7 @@ class Api:
             path=path,
             query=dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True)),
             headers=_decoded(tuple(scope["headers"])),
-            page_of=target and target.kind,
+            page_of=target.kind if target and not target.starts_restore else None,
         )
         self.log.arrived(request)
         try:
@@ -160,13 +162,17 @@ class Api:
             raise ApiError(401, "Token has expired")
 
     def _body(self, request: Request, target: Target | None) -> Item:
-        if target is None or request.method != "GET":
+        if target is None or request.method != ("POST" if target.starts_restore else "GET"):
             raise ApiError(404, "Not found")
         self._permit(target)
         with self.world.lock:
             if self.before_response:
                 self.before_response(request, self.world)
             try:
+                if target.starts_restore:
+                    return {"data": {"restoreId": self._start_restore(target, request.query)}}
+                if target.kind == "addon-details":
+                    return {"data": self._detail(target)}
                 at = place(request.query, next(self._listings))
                 items = self._visible(target)
                 given = self._given_by(at.cursor.listing)
@@ -175,8 +181,31 @@ class Api:
                 raise ApiError(404, str(error)) from None
             except BadQueryError as error:
                 raise ApiError(400, str(error)) from None
-            shown = self.behaviour.on_the_wire(target.kind, answer.items)
+            shown = self.on_the_wire(target.kind, target.project, target.addon, answer.items)
             return answer._replace(items=shown).body(NAMES.get(target.kind, target.kind))
+
+    def _detail(self, target: Target) -> Item:
+        item = self.world.detail(target.project, target.addon)
+        (shown,) = self.on_the_wire(target.kind, target.project, target.addon, [item])
+        return shown
+
+    def _start_restore(self, target: Target, query: dict[str, str]) -> str:
+        """Restore a backup of the addon, or a global one of another addon, into the addon."""
+        source = (
+            query.get("sourceProjectId", target.project),
+            query.get("sourceAddonId", target.addon),
+        )
+        if all(item["id"] != target.backup for item in self.world.backups(*source)):
+            message = f"Backup '{target.backup}' not found"
+            raise NotFoundError(message)
+        item = self.world.add_restore(
+            target.project,
+            target.addon,
+            status="scheduled",
+            source=source,
+            backupId=target.backup,
+        )
+        return str(item["id"])
 
     def _given_by(self, listing: int) -> list[str]:
         given = self._given.setdefault(listing, [])
@@ -202,10 +231,29 @@ class Api:
         return self.behaviour.token_projects is None or project in self.behaviour.token_projects
 
     def _visible(self, target: Target) -> Sequence[Item]:
-        items = self.world.listed(target.kind, target.project, target.addon, target.backup)
-        if target.kind == "projects" and self.behaviour.token_projects is not None:
+        kind, project, addon, backup = target.kind, target.project, target.addon, target.backup
+        items = self.world.listed(kind, project, addon, backup)
+        if kind == "projects" and self.behaviour.token_projects is not None:
             return [item for item in items if self._reaches(item["id"])]
+        if kind in {"restores", "backup-restores"} and not self.behaviour.forks_leave_restores:
+            return [item for item in items if not self.world.is_fork(project, addon, item)]
         return items
+
+    def on_the_wire(
+        self, kind: ListKind, project: str, addon: str, items: list[Item]
+    ) -> list[Item]:
+        """Return items of the world as a response carries them; the world's stay as they are."""
+        dated_by_backup = self.behaviour.restore_timestamp == "backup_created"
+        if dated_by_backup and kind in {"restores", "backup-restores"}:
+            items = [self.world.dated_by_backup(project, addon, item) for item in items]
+        return self.behaviour.on_the_wire(kind, items)
+
+    def served_restores(self) -> Iterator[Item]:
+        """Yield all restores as responses carry them, with `projectId` and `addonId` added."""
+        for project, addon in self.world.addon_keys():
+            items = list(self._visible(Target("restores", None, project, addon, "")))
+            for item in self.on_the_wire("restores", project, addon, items):
+                yield {"projectId": project, "addonId": addon, **item}
 
     def _error(self, error: ApiError, headers: dict[str, str]) -> Answer:
         return _json(
@@ -223,9 +271,17 @@ def error_body(status: int, message: str, name: str) -> Item:
 def _target(path: str) -> Target | None:
     if not (match := ROUTE.fullmatch(path)):
         return None
-    team, project, addons, addon, name, backup = match.groups()
-    kind = name or ("backup-restores" if backup else "addons" if addons else "projects")
-    return Target(cast("ListKind", kind), team, project or "", addon or "", backup or "")
+    team, project, addons, addon, name, backup, of_backup = match.groups()
+    kind = name or ("backup-restores" if backup else "addon-details" if addon else addons)
+    starts_restore = of_backup == "restore"
+    return Target(
+        cast("ListKind", kind or "projects"),
+        team,
+        project or "",
+        addon or "",
+        backup or "",
+        starts_restore,
+    )
 
 
 @lru_cache(maxsize=64)

@@ -54,6 +54,13 @@ class Behaviour:
     """The ids of restores: as in the world, 13 digits in a string, or those as a number."""
     time_format: Literal["ms-Z", "no-fraction", "offset", "microseconds"] = "ms-Z"
 
+    restore_timestamp: Literal["started", "backup_created"] = "started"
+    """What the `restoreTimestamp` of a restore is: when the restore began, or when its backup was
+    made."""
+
+    forks_leave_restores: bool = True
+    """Whether an addon that was made out of a backup lists that among its restores."""
+
     # Rate limit
     rate_limit: int | None = None
     """Requests in a window; None for no limit, and then no headers."""
@@ -124,7 +131,7 @@ class Behaviour:
             if self.id_kind != "hex24":
                 number = thirteen_digits(item["id"])
                 item["id"] = number if self.id_kind == "json-number" else str(number)
-        if self.completed_at_null and kind != "backup-schedules":
+        if self.completed_at_null and kind in {"restores", "backup-restores", "backups"}:
             item.setdefault("completedAt", None)
         if self.time_format != "ms-Z":
             for key in TIMES:

@@ -41,15 +41,19 @@ VERSIONS = {
     "rabbitmq": "4.0.2",
 }
 GROWTH_A_MONTH = 1.015
-DAILY, WEEKLY = 30, 90
-"""Days for which daily and weekly backups are kept."""
+KEPT = {"hourly": 2, "daily": 30, "weekly": 90}
+"""Days for which the backups of each schedule are kept."""
 GIGABYTE = 10**9
 DRILL_FAILS, DRILL_IS_ABORTED = 0.07, 0.04
 """Share of the drills whose first attempt goes wrong; they are tried again."""
 AD_HOC = 0.06
 """Chance, in a month without a drill, that someone wants yesterday's data back."""
 BACKUP_FAILS = 0.005
+HALF_AN_HOUR = timedelta(minutes=30)
+"""From a daily backup to the weekly one on the same day."""
 FRIDAY, SUNDAY = 4, 6
+EPOCH = "1970-01-01T00:00:00.000Z"
+ARCHIVE = {"destinationId": "archive", "retentionTime": 365, "type": "custom"}
 
 
 class Part(NamedTuple):
@@ -66,6 +70,18 @@ class Part(NamedTuple):
     """Days before the company's present since which there are no drills."""
     backed_up_until: int | None = None
     """Days before the company's present since which there are no backups."""
+    backups: Literal["daily", "hourly", "none"] = "daily"
+    """`hourly` is beside the daily ones: at the hour of these the two schedules make one."""
+    backed_up_at: tuple[int, int] | None = None
+    """Hour and minute of its backups; some other time without it."""
+    backups_fail_since: int | None = None
+    """Days before the company's present since which each backup fails."""
+    made: int | None = None
+    """Days before the company's present at which it was made; at its beginning without it."""
+    drilled_elsewhere: bool = False
+    """Its drills restore into a scratch addon of the project `drills`, which is deleted later."""
+    is_forked: bool = False
+    """Previews in the project `previews` are made out of its backups, and deleted later."""
 
 
 CAST = (
@@ -81,7 +97,32 @@ CAST = (
     Part("analytics", "exports", "minio", 70, "never", ("tier-3",)),
     Part("internal", "wiki", "mysql", 5, "quarterly", (), "paused", 60, 60),
     Part("internal", "legacy-crm", "mysql", 22, "quarterly", (), "deleted", 150, 150),
+    Part(
+        *("shop", "customers", "postgresql", 45, "monthly", ("production", "tier-1")),
+        backups="hourly",
+        backed_up_at=(2, 47),
+        drilled_elsewhere=True,
+        is_forked=True,
+    ),
+    Part("shop", "cache", "redis", 2, "never", ("cache",), backups="none"),
+    Part("payments", "invoices", "postgresql", 12, "never", ("production",), made=24),
+    Part(
+        *("analytics", "reports", "mysql", 35, "quarterly", ("tier-3",)),
+        backed_up_at=(2, 47),  # as customers, of another type
+        backups_fail_since=12,
+    ),
+    Part(
+        *("shop", "returns", "postgresql", 18, "quarterly", ("production",)),
+        backed_up_at=(4, 15),
+        drilled_elsewhere=True,
+    ),
+    Part(
+        *("payments", "disputes", "postgresql", 9, "quarterly", ("production", "pci")),
+        backed_up_at=(4, 15),  # as returns, of the same type: which of the two was restored?
+    ),
 )
+SCRATCH, PREVIEWS = "drills", "previews"
+"""Projects of the addons that are made out of backups and deleted again."""
 DRILL_MONTHS = {
     "monthly": range(1, 13),
     "quarterly": (2, 5, 8, 11),
@@ -92,7 +133,11 @@ DESCRIPTIONS = {
     "shop": "Storefront, basket and order history",
     "payments": "Card payments and the general ledger",
     "analytics": "Event pipeline and reporting",
+    SCRATCH: "Where backups are restored to be looked at",
+    PREVIEWS: "An environment for each pull request",
 }
+LIFECYCLE = {"legacy-crm": "discontinued", "wiki": "deprecated", "events": "deprecated"}
+PLANS = ((8, "nf-compute-20"), (64, "nf-compute-100"), (1000, "nf-compute-400"))
 
 
 @dataclass(frozen=True)
@@ -105,8 +150,12 @@ class Database:
     @property
     def project(self) -> str:
         """Id of its project."""
+        return self.in_unit(self.part.project)
+
+    def in_unit(self, project: str) -> str:
+        """Return the id that a project has in this one's business unit."""
         ending = UNITS[self.unit] if self.unit < len(UNITS) else f"-unit{self.unit}"
-        return self.part.project + ending
+        return project + ending
 
     @property
     def key(self) -> str:
@@ -116,6 +165,9 @@ class Database:
     @property
     def backup_time(self) -> timedelta:
         """Time of day of its backups."""
+        if self.part.backed_up_at:
+            hour, minute = self.part.backed_up_at
+            return timedelta(hours=hour, minutes=minute)
         return timedelta(minutes=60 + zlib.crc32(self.key.encode()) % 240)
 
 
@@ -126,6 +178,20 @@ class Planned(NamedTuple):
     takes: timedelta
     ends: str
     backup: str
+    backed_up: datetime
+
+
+class Copy(NamedTuple):
+    """An addon that is going to be made for a backup, and deleted later."""
+
+    project: str
+    addon: str
+    tag: str
+    attempts: list[Planned]
+    """What is restored into it; it is made when the first begins."""
+    deleted: datetime
+    completed_at: str | None = None
+    """The `completedAt` of restores that have not come to their end."""
 
 
 class Company:
@@ -145,6 +211,9 @@ class Company:
             for plan in self._plans(database, before, until):
                 if before < plan.start <= until:
                     self._world.at(plan.start, partial(self._restore, database, plan))
+            for copy in self._copies(database, before, until):
+                if before < copy.attempts[0].start <= until:
+                    self._world.at(copy.attempts[0].start, partial(self._copy, database, copy))
 
     def _restore(self, database: Database, plan: Planned) -> None:
         self._world.add_restore(
@@ -153,7 +222,34 @@ class Company:
             status="scheduled",
             takes=plan.takes,
             ends=plan.ends,
+            backup_created=plan.backed_up,
             backupId=plan.backup,
+        )
+
+    def _copy(self, database: Database, copy: Copy) -> None:
+        """Make the addon, and let the clock restore into it and delete it."""
+        world, part = self._world, database.part
+        if all(item["id"] != copy.project for item in world.projects()):
+            world.add_project(copy.project, description=DESCRIPTIONS[copy.tag + "s"])
+        world.add_addon(
+            copy.project, copy.addon, part.type, tags=[copy.tag], config=_config(database)
+        )
+        for plan in copy.attempts:
+            world.at(plan.start, partial(self._restore_into, copy, database, plan))
+        world.at(copy.deleted, partial(world.remove_addon, copy.project, copy.addon))
+
+    def _restore_into(self, copy: Copy, database: Database, plan: Planned) -> None:
+        self._world.add_restore(
+            copy.project,
+            copy.addon,
+            status="scheduled",
+            takes=plan.takes,
+            ends=plan.ends,
+            source=(database.project, database.part.addon),
+            is_fork=copy.tag == "preview",
+            backup_created=plan.backed_up,
+            backupId=plan.backup,
+            completedAt=copy.completed_at,
         )
 
     # Restores ---------------------------------------------------------------------------------
@@ -168,6 +264,8 @@ class Company:
 
     def _month(self, database: Database, month: datetime) -> Iterator[Planned]:
         rng = random.Random(f"{self._seed}/{database.key}/{month:%Y-%m}")  # noqa: S311
+        if database.part.drilled_elsewhere:
+            return
         if month.month in DRILL_MONTHS[database.part.drills]:
             yield from self._drill(database, _working_hour(rng, month), rng)
         elif rng.random() < AD_HOC and database.part.drills != "never":
@@ -196,8 +294,9 @@ class Company:
         minutes *= rng.lognormvariate(0, 0.2)
         if ends != "completed":
             minutes *= rng.uniform(0.2, 0.8)
-        backup = self._backup_before(database, start - timedelta(hours=5))
-        yield Planned(start, timedelta(milliseconds=round(minutes * 60_000)), ends, backup)
+        backed_up = self._backup_before(database, start - timedelta(hours=5))
+        takes = timedelta(milliseconds=round(minutes * 60_000))
+        yield Planned(start, takes, ends, _backup_id("daily", backed_up), backed_up)
 
     def _incident(self, database: Database) -> Iterator[Planned]:
         """A bad release on one day: what the shop went through."""
@@ -224,17 +323,75 @@ class Company:
             last = self._now - timedelta(days=241)
             yield from self._attempt(database, last, "failed", rng)
 
+    # Restores elsewhere -----------------------------------------------------------------------
+
+    def _copies(self, database: Database, before: datetime, until: datetime) -> Iterator[Copy]:
+        month = _midnight(before).replace(day=1)
+        while month <= until:
+            rng = random.Random(f"{self._seed}/{database.key}/{month:%Y-%m}")  # noqa: S311
+            if (
+                database.part.drilled_elsewhere
+                and month.month in DRILL_MONTHS[database.part.drills]
+            ):
+                yield self._scratch(database, _working_hour(rng, month), rng)
+            if database.part.is_forked:
+                yield self._preview(database, _working_hour(rng, month), rng)
+            month = (month + timedelta(days=32)).replace(day=1)
+        yield from self._present_copies(database)
+
+    def _scratch(self, database: Database, start: datetime, rng: random.Random) -> Copy:
+        attempts = list(self._drill(database, start, rng))
+        end = attempts[-1].start + attempts[-1].takes
+        return self._named_scratch(database, attempts, end + timedelta(hours=rng.randint(1, 100)))
+
+    def _named_scratch(
+        self,
+        database: Database,
+        attempts: list[Planned],
+        deleted: datetime,
+        completed_at: str | None = None,
+    ) -> Copy:
+        name = f"{database.part.addon}-drill-{attempts[0].start:%Y%m%d}"
+        project = database.in_unit(SCRATCH)
+        return Copy(project, name, "drill", attempts, deleted, completed_at)
+
+    def _preview(self, database: Database, start: datetime, rng: random.Random) -> Copy:
+        attempts = list(self._attempt(database, start, "completed", rng))
+        name = f"pr-{rng.randint(1000, 9999)}-{database.part.addon}"
+        deleted = start + timedelta(hours=rng.randint(20, 200))
+        return Copy(database.in_unit(PREVIEWS), name, "preview", attempts, deleted)
+
+    def _present_copies(self, database: Database) -> Iterator[Copy]:
+        """What there is in the present: scratch addons that are still there, and a preview."""
+        rng = random.Random(f"{self._seed}/{database.key}/copies")  # noqa: S311
+        if database.unit or not database.part.drilled_elsewhere:
+            return
+        start = self._now - timedelta(days=2, milliseconds=rng.randrange(60_000))
+        done = list(self._attempt(database, start, "completed", rng))
+        yield self._named_scratch(database, done, start + timedelta(days=5))
+        if database.part.is_forked:
+            start = self._now - timedelta(minutes=20, milliseconds=rng.randrange(60_000))
+            under_way = list(self._attempt(database, start, "completed", rng))
+            deleted = start + timedelta(days=3)
+            yield self._named_scratch(database, under_way, deleted, completed_at=EPOCH)
+            start = self._now - timedelta(days=1, milliseconds=rng.randrange(60_000))
+            yield self._preview(database, start, rng)
+
     # Backups ----------------------------------------------------------------------------------
 
     def _back_up(self, database: Database, before: datetime, until: datetime) -> None:
-        backups = self._world.backups(database.project, database.part.addon)
-        kept = {"daily": until - timedelta(days=DAILY), "weekly": until - timedelta(days=WEEKLY)}
+        part = database.part
+        kept = {name: until - timedelta(days=days) for name, days in KEPT.items()}
         oldest = {name: timestamp(moment) for name, moment in kept.items()}
-        backups[:] = [b for b in backups if b["createdAt"] >= oldest[b["id"].partition("-")[0]]]
-        stopped = until
-        if database.part.backed_up_until is not None:
-            stopped = min(until, self._now - timedelta(days=database.part.backed_up_until))
-        for name, created in _backup_times(database, max(before, kept["weekly"]), stopped):
+        if self._world.has_addon(database.project, part.addon):
+            backups = self._world.backups(database.project, part.addon)
+            backups[:] = [b for b in backups if b["createdAt"] >= oldest[b["id"].partition("-")[0]]]
+        first, last = before, until
+        if part.made is not None:
+            first = max(before, self._now - timedelta(days=part.made))
+        if part.backed_up_until is not None:
+            last = min(until, self._now - timedelta(days=part.backed_up_until))
+        for name, created in _backup_times(database, max(first, kept["weekly"]), last):
             if created >= kept[name]:
                 self._world.at(created, partial(self._start_backup, database, name, created))
 
@@ -252,25 +409,32 @@ class Company:
             createdAt=timestamp(created),
             completedAt=None,
             config={
-                "source": {"type": "liveInstance" if name == "daily" else "snapshot"},
+                "source": {"type": "snapshot" if name == "weekly" else "liveInstance"},
                 "size": str(round(gigabytes * GIGABYTE * rng.uniform(0.3, 0.35))),
-                **({"compressionType": "zstd"} if name == "daily" else {}),
+                **({} if name == "weekly" else {"compressionType": "zstd"}),
+                **({"additionalDestinations": [ARCHIVE]} if _is_archived(database, name) else {}),
                 "addonVersion": VERSIONS[database.part.type],
             },
             customDestinationId="archive" if "pci" in database.part.tags else None,
         )
         takes = timedelta(minutes=1 + gigabytes * 0.15 * rng.uniform(0.8, 1.2))
         ends = "failed" if rng.random() < BACKUP_FAILS else "completed"
+        since = database.part.backups_fail_since
+        if since is not None and created > self._now - timedelta(days=since):
+            ends = "failed"
         self._world.ends_at(created + takes, item, ends)
 
-    def _backup_before(self, database: Database, moment: datetime) -> str:
-        """Return the id of the last daily backup made by then, kept still or not."""
+    def _backup_before(self, database: Database, moment: datetime) -> datetime:
+        """Return when the last daily backup was made by then, kept still or not."""
+        since = database.part.backups_fail_since
+        if since is not None:
+            moment = min(moment, self._now - timedelta(days=since))
         *_, (_, created) = (
             (name, created)
             for name, created in _backup_times(database, moment - timedelta(days=2), moment)
             if name == "daily"
         )
-        return _backup_id("daily", created)
+        return created
 
     def _gigabytes(self, database: Database, moment: datetime) -> float:
         """Return the size of a database, which is that of its part in the company's present."""
@@ -283,7 +447,11 @@ def found(world: World, *, seed: int, addons: int, months: int, now: datetime) -
     databases = [Database(CAST[n % len(CAST)], n // len(CAST)) for n in range(addons)]
     world.now = now - timedelta(days=30.44) * months
     for database in databases:
-        _set_up(world, database)
+        if database.part.made is None:
+            _set_up(world, database)
+        else:
+            made = now - timedelta(days=database.part.made)
+            world.at(max(world.now, made), partial(_set_up, world, database))
     company = Company(world, databases, seed, now)
     world.grow = company.grow
     world.advance(seconds=(now - world.now).total_seconds())
@@ -298,45 +466,89 @@ def _set_up(world: World, database: Database) -> None:
         project,
         part.addon,
         part.type,
+        config=_config(database),
         tags=list(part.tags),
         description=f"{part.addon.capitalize()} of {project}" if part.tags else None,
         status=part.status,
     )
-    at = database.backup_time
-    hour, minute = divmod(at // timedelta(minutes=1), 60)
-    created = timestamp(world.now)
-    daily: Item = {
+    if part.backups != "none":
+        world.schedules(project, part.addon).extend(_schedules(world, database))
+
+
+def _schedules(world: World, database: Database) -> Iterator[Item]:
+    hour, minute = divmod(database.backup_time // timedelta(minutes=1), 60)
+    weekly_hour, weekly_minute = divmod((database.backup_time + HALF_AN_HOUR).seconds // 60, 60)
+    times = {"createdAt": timestamp(world.now), "updatedAt": timestamp(world.now)}
+    dump = {"backupType": "dump", "backupCompressionType": "zstd"}
+    yield {
         "id": world.new_id(),
-        "backupType": "dump",
-        "backupCompressionType": "zstd",
+        **dump,
         "scheduling": {"interval": "daily", "minute": [minute], "hour": [hour]},
-        "retentionTime": DAILY,
-        "createdAt": created,
-        "updatedAt": created,
+        "retentionTime": KEPT["daily"],
+        **times,
     }
-    weekly: Item = {
+    if database.part.backups == "hourly":
+        yield {
+            "id": world.new_id(),
+            **dump,
+            "scheduling": {"interval": "hourly", "minute": [minute]},
+            "retentionTime": KEPT["hourly"],
+            **times,
+        }
+    yield {
         "id": world.new_id(),
         "backupType": "snapshot",
-        "scheduling": {"interval": "weekly", "minute": [minute], "hour": [hour], "day": [SUNDAY]},
-        "retentionTime": WEEKLY,
-        "createdAt": created,
-        "updatedAt": created,
+        **({"additionalDestinations": [ARCHIVE]} if _is_archived(database, "weekly") else {}),
+        "scheduling": {
+            "interval": "weekly",
+            "minute": [weekly_minute],
+            "hour": [weekly_hour],
+            "day": [SUNDAY],
+        },
+        "retentionTime": KEPT["weekly"],
+        **times,
     }
-    world.schedules(project, part.addon).extend([daily, weekly])
+
+
+def _is_archived(database: Database, schedule: str) -> bool:
+    return schedule == "weekly" and database.part.drilled_elsewhere
+
+
+def _config(database: Database) -> Item:
+    """Return what the detail of an addon says of its version and its size."""
+    part = database.part
+    return {
+        "versionTag": VERSIONS[part.type],
+        "lifecycleStatus": LIFECYCLE.get(part.addon, "active"),
+        "deployment": {
+            "replicas": 3 if "tier-1" in part.tags else 1,
+            "storageClass": "nvme",
+            "storageSize": 1024 * 2 ** math.ceil(math.log2(part.gigabytes * 1.3)),
+            "planId": next(plan for size, plan in PLANS if part.gigabytes < size),
+            "region": "us-central" if database.project.endswith("-us") else "europe-west",
+        },
+    }
 
 
 def _backup_times(
     database: Database, after: datetime, until: datetime
 ) -> Iterator[tuple[str, datetime]]:
     """Yield (schedule, time) of the backups after one instant and not after another."""
+    if database.part.backups == "none":
+        return
     day = _midnight(after)
     while day <= until:
-        created = day + database.backup_time
-        if after < created <= until:
-            yield "daily", created
-        created += timedelta(minutes=30)
-        if day.weekday() == SUNDAY and after < created <= until:
-            yield "weekly", created
+        daily = day + database.backup_time
+        times = [("daily", daily)]
+        if database.part.backups == "hourly":
+            times += [
+                ("hourly", daily + timedelta(hours=n))
+                for n in range(-daily.hour, 24 - daily.hour)
+                if n
+            ]
+        if day.weekday() == SUNDAY:
+            times.append(("weekly", daily + HALF_AN_HOUR))
+        yield from (time for time in times if after < time[1] <= until)
         day += timedelta(days=1)
 
 

@@ -108,13 +108,7 @@ class Server:
     def served_restores(self) -> list[Item]:
         """Return all restores as responses carry them, with `projectId` and `addonId` added."""
         with self.world.lock:
-            return [
-                {"projectId": project, "addonId": addon, **item}
-                for project, addon in self.world.addon_keys()
-                for item in self.behaviour.on_the_wire(
-                    "restores", list(self.world.listed("restores", project, addon))
-                )
-            ]
+            return list(self._api.served_restores())
 
 
 @contextmanager

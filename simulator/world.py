@@ -11,6 +11,8 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from simulator.truth import Key, Life, Truth
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -18,8 +20,15 @@ Item = dict[str, Any]
 K = TypeVar("K")
 V = TypeVar("V")
 ListKind = Literal[
-    "projects", "addons", "backups", "restores", "backup-restores", "backup-schedules"
+    "projects",
+    "addons",
+    "addon-details",
+    "backups",
+    "restores",
+    "backup-restores",
+    "backup-schedules",
 ]
+"""What a GET gives: a list of the API, or the detail of one addon."""
 
 START = datetime(2026, 7, 1, 6, tzinfo=timezone.utc)
 """Where every clock starts unless it is told otherwise, so that results are reproducible."""
@@ -77,6 +86,12 @@ class World:
         self._backups: dict[tuple[str, str], list[Item]] = {}
         self._restores: dict[tuple[str, str], list[Item] | Generated] = {}
         self._schedules: dict[tuple[str, str], list[Item]] = {}
+        self._details: dict[tuple[str, str], Item] = {}
+        self.truths: list[Truth] = []
+        """What really happened in each restore that `add_restore` made, in that order."""
+        self.lives: list[Life] = []
+        """Each addon that ever was, in the order of their making."""
+        self._truth: dict[tuple[str, str, str], Truth] = {}
         self._events: list[tuple[datetime, int, Callable[[], None]]] = []
         self._ids = count(1)
         self._order = count(1)
@@ -89,7 +104,9 @@ class World:
 
         Args:
             seed: seed of all that is random in it.
-            addons: how many databases it has; projects grow with them.
+            addons: how many databases it has; projects grow with them. The first 12 are restored
+                in place. The 18 of `company.CAST` also have what is drilled in scratch addons,
+                forked, not backed up, new, and odd in other ways.
             months: how far its history goes back.
             now: where its clock stands when this returns.
         """
@@ -168,10 +185,11 @@ class World:
         addons = self.addons(project)
         if kind == "addons":
             return addons
-        if kind == "backups":
-            return self.backups(project, addon)
-        if kind == "backup-schedules":
-            return self.schedules(project, addon)
+        if kind == "addon-details":
+            return [self.detail(project, addon)]
+        if kind in {"backups", "backup-schedules"}:
+            listed = self.backups if kind == "backups" else self.schedules
+            return listed(project, addon)
         restores = self._stored_restores(project, addon)
         if kind == "restores":
             return restores
@@ -186,6 +204,39 @@ class World:
 
     def _stored_restores(self, project: str, addon: str) -> list[Item] | Generated:
         return _found(self._restores, (project, addon), f"Addon '{addon}'")
+
+    def detail(self, project: str, addon: str) -> Item:
+        """Return an addon with all that is known of it; raise `NotFoundError` if there is none."""
+        more = _found(self._details, (project, addon), f"Addon '{addon}'")
+        for item in self.addons(project):
+            if item["id"] == addon:
+                return {**item, **more, "spec": {**item["spec"], **more["spec"]}}
+        message = f"Addon '{addon}' not found"
+        raise NotFoundError(message)
+
+    def truth(self, project: str, addon: str, restore: str) -> Truth:
+        """Return what really happened in a restore, also if its addon is gone by now.
+
+        Raises:
+            NotFoundError: if `add_restore` has never made it, as those of `fan_out`.
+        """
+        return _found(self._truth, (project, addon, restore), f"Restore '{restore}'")
+
+    def dated_by_backup(self, project: str, addon: str, restore: Item) -> Item:
+        """Return a restore with its backup's `createdAt` as its `restoreTimestamp`, if known."""
+        truth = self._truth.get((project, addon, restore["id"]))
+        if truth is None or truth.backup_created is None:
+            return restore
+        return {**restore, "restoreTimestamp": timestamp(truth.backup_created)}
+
+    def is_fork(self, project: str, addon: str, restore: Item) -> bool:
+        """Tell whether a restore is the one that made its addon."""
+        truth = self._truth.get((project, addon, restore["id"]))
+        return truth is not None and truth.is_fork
+
+    def has_addon(self, project: str, addon: str) -> bool:
+        """Tell whether an addon exists."""
+        return (project, addon) in self._restores
 
     def addon_keys(self) -> list[tuple[str, str]]:
         """Return (project id, addon id) of every addon that exists."""
@@ -222,9 +273,19 @@ class World:
         project: str,
         addon: str,
         type: str = "postgresql",  # noqa: A002 - the API's name
+        *,
+        config: Item | None = None,
         **fields: object,
     ) -> Item:
-        """Add an addon to a project; `fields` override or add to the item, None leaves one out."""
+        """Add an addon to a project.
+
+        Args:
+            project: id of an existing project.
+            addon: id of the addon.
+            type: its type.
+            config: overrides of `spec.config`, which only the addon's detail shows.
+            **fields: override or add to the item; None leaves one out.
+        """
         item = _present(
             **{
                 "id": addon,
@@ -241,7 +302,30 @@ class World:
             self._backups[project, addon] = []
             self._restores[project, addon] = []
             self._schedules[project, addon] = []
+            self._details[project, addon] = self._detail(project, config or {})
+            self.lives.append(Life(Key(project, addon), item["spec"]["type"], self.now))
         return item
+
+    def _detail(self, project: str, config: Item) -> Item:
+        networking = {"tlsEnabled": True, "externalAccessEnabled": False}
+        deployment = {
+            "replicas": 1,
+            "storageClass": "nvme",
+            "storageSize": 4096,
+            "planId": "nf-compute-20",
+            "region": "europe-west",
+        }
+        defaults = {
+            "versionTag": "1.0.0",
+            "lifecycleStatus": "active",
+            "deployment": deployment,
+            "networking": networking,
+        }
+        return {
+            "createdAt": timestamp(self.now),
+            "spec": {"config": {**defaults, **config}, "pendingActions": []},
+            "cluster": {"id": "nf-europe-west", "name": "nf-europe-west", "namespace": project},
+        }
 
     def add_backup(
         self,
@@ -277,6 +361,9 @@ class World:
         *,
         takes: timedelta = timedelta(minutes=30),
         ends: str = "completed",
+        source: tuple[str, str] | None = None,
+        is_fork: bool = False,
+        backup_created: datetime | None = None,
         **fields: object,
     ) -> Item:
         """Add a restore and return the dict that is served.
@@ -291,6 +378,9 @@ class World:
             status: any status, also one that the API does not document.
             takes: how long it runs.
             ends: the status at its end; only "completed" sets `completedAt`.
+            source: project and addon that the backup is of, if it is not this one's own.
+            is_fork: whether the addon was made out of the backup; see `Truth`.
+            backup_created: when the backup was made; the source's backups say it without.
             **fields: other fields in the API's names; None leaves one out.
         """
         item = _present(
@@ -307,6 +397,20 @@ class World:
         )
         with self.lock:
             self.restores(project, addon).append(item)
+            origin = Key(*(source or (project, addon)))
+            if backup_created is None:
+                backup_created = self._backup_created(origin, item.get("backupId"))
+            self._remember(
+                Truth(
+                    target=Key(project, addon),
+                    source=origin,
+                    started=_started(item, self.now),
+                    backup=item.get("backupId"),
+                    backup_created=backup_created,
+                    is_fork=is_fork,
+                    item=item,
+                )
+            )
             if status == "scheduled":
                 begins = self.now + timedelta(minutes=1)
                 self.at(begins, partial(_moves, item, "in-progress"))
@@ -314,6 +418,14 @@ class World:
             elif status in UNFINISHED:
                 self.ends_at(self.now + takes, item, ends)
         return item
+
+    def _backup_created(self, key: Key, backup: str | None) -> datetime | None:
+        backups = self._backups.get(key, ())
+        return next((instant(b["createdAt"]) for b in backups if b["id"] == backup), None)
+
+    def _remember(self, truth: Truth) -> None:
+        self.truths.append(truth)
+        self._truth[(*truth.target, truth.item["id"])] = truth
 
     def remove_restore(self, project: str, addon: str, restore: str) -> None:
         """Remove a restore by its id; raise `NotFoundError` if there is none."""
@@ -327,6 +439,10 @@ class World:
             del self._restores[project, addon]
             del self._backups[project, addon]
             del self._schedules[project, addon]
+            del self._details[project, addon]
+            for life in self.lives:
+                if life.key == (project, addon) and life.deleted is None:
+                    life.deleted = self.now
             self._addons[project] = [a for a in self._addons[project] if a["id"] != addon]
 
     def remove_project(self, project: str) -> None:
@@ -439,6 +555,13 @@ def _present(**fields: object) -> Item:
 
 def _title(slug: str) -> str:
     return slug.replace("-", " ").capitalize()
+
+
+def _started(item: Item, now: datetime) -> datetime:
+    try:
+        return instant(item["restoreTimestamp"])
+    except (KeyError, ValueError):  # None, or what a test puts there
+        return now
 
 
 def _moves(item: Item, status: str, completed_at: str | None = None) -> None:

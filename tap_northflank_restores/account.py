@@ -127,11 +127,12 @@ class Account:
     def read(
         self, addons: Iterable[Addon], segment: str, name: str | None = None
     ) -> Iterator[tuple[Addon, Iterator[list[Item]]]]:
-        """Read a list of each addon, several at once.
+        """Read a list of each addon, or its detail, several at once.
 
         Args:
             addons: The addons as from `to_read`, read in this order.
-            segment: Last part of the list's path: `restores`, `backup-schedules`.
+            segment: Last part of the list's path: `restores`, `backup-schedules`; empty for the
+                addon itself, which is then the only item of the only page.
             name: The list's name in the body, if it is another: `schedules`.
 
         Yields:
@@ -150,9 +151,12 @@ class Account:
         yield from self._read_one(self._pages(addon, segment))
 
     def _pages(self, addon: Addon, segment: str, name: str | None = None) -> Iterator[list[Item]]:
-        path = ("projects", addon.project_id, "addons", addon.id, segment)
+        path, name = ("projects", addon.project_id, "addons", addon.id), name or segment
         try:
-            yield from self._client.pages(*path, name=name or segment)
+            if segment:
+                yield from self._client.pages(*path, segment, name=name)
+            else:
+                yield from self._client.item(*path, name=name)
         except NotFoundError as error:
             if self._named:
                 msg = f"Setting addons names {addon}, which is not there: {error}"

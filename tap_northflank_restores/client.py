@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from codecs import BOM_UTF8
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
     from backoff.types import Details
 
+    _Decode = Callable[[bytes, str], tuple[list["Item"], "_Pagination"]]
+
 # Seconds between the tries, of which chance takes up to a half: what is left is still more than the
 # half minute that a gateway needs to come back.
 WAITS = (1.0, 4.0, 16.0, 64.0)
@@ -70,8 +73,13 @@ class _Body(msgspec.Struct):
     pagination: _Pagination
 
 
+class _ObjectBody(msgspec.Struct):
+    data: dict[str, Any]
+
+
 _body_decoder = msgspec.json.Decoder(_Body)
 _items_decoder = msgspec.json.Decoder(list[dict[str, Any]])
+_object_decoder = msgspec.json.Decoder(_ObjectBody)
 
 
 class _AsksTooMuchError(Exception):
@@ -185,6 +193,22 @@ class Client:
         except _CursorRefusedError as error:
             raise error.refusal from error
 
+    def item(self, *path: str, name: str) -> Iterator[list[Item]]:
+        """Read one object, as a list of one page.
+
+        Args:
+            path: Segments of the object's path after `/v1`.
+            name: What the requests for it are counted as; the body does not name it.
+
+        Yields:
+            The object alone; it has a string `id`.
+
+        Raises:
+            Exception: As `pages`.
+        """
+        items, _ = self._fetch_page(self._url_path(path), name, _decode_object)
+        yield items
+
     def _url_path(self, path: tuple[str, ...]) -> str:
         for part in path:
             # No encoding helps: each client and server on the way reads `%2E` as a dot.
@@ -232,9 +256,11 @@ class Client:
                 )
                 raise APIError(masked(msg))
 
-    def _fetch_page(self, target: str, name: str) -> tuple[list[Item], _Pagination]:
+    def _fetch_page(
+        self, target: str, name: str, decode: _Decode | None = None
+    ) -> tuple[list[Item], _Pagination]:
         try:
-            return self._fetch_with_retries(f"{self._base}{target}", name)
+            return self._fetch_with_retries(f"{self._base}{target}", name, decode or _decode)
         except FailedTryError as error:
             msg = (
                 f"GET {self._path(target)}: {error}, {MAX_TRIES} times. Run the sync again later; "
@@ -261,11 +287,11 @@ class Client:
     def _path(self, target: str) -> str:
         return urlsplit(self._base).path + target.partition("?")[0]
 
-    def _fetch(self, url: str, name: str) -> tuple[list[Item], _Pagination]:
+    def _fetch(self, url: str, name: str, decode: _Decode) -> tuple[list[Item], _Pagination]:
         response = self._request(url)
         self._on_response(name, response.status, response.seconds)
         if response.status == HTTPStatus.OK:
-            return _decode(response.body, name)
+            return decode(response.body, name)
         parts = urlsplit(url)
         refusal = _refusal(parts.path, response)
         may_be_the_cursor = response.status in _CURSOR_REFUSED and "cursor=" in parts.query
@@ -376,20 +402,36 @@ _REDIRECTS = {
 
 
 def _decode(body: bytes, name: str) -> tuple[list[Item], _Pagination]:
-    try:
+    with _refusing(body):
         decoded = _body_decoder.decode(texts.mended(body))
-        items = _items_decoder.decode(decoded.data[name])
-        for item in items:
-            if type(id_ := item["id"]) is not str:
-                # The reference shows ids that may be numbers; everything else is not documented.
-                item["id"] = str(msgspec.convert(id_, int))
-            elif not id_:
-                raise msgspec.ValidationError("an id is empty")
+        return _with_text_ids(_items_decoder.decode(decoded.data[name])), decoded.pagination
+
+
+def _decode_object(body: bytes, _name: str) -> tuple[list[Item], _Pagination]:
+    with _refusing(body):
+        decoded = _object_decoder.decode(texts.mended(body))
+        return _with_text_ids([decoded.data]), _Pagination(hasNextPage=False)
+
+
+def _with_text_ids(items: list[Item]) -> list[Item]:
+    for item in items:
+        if type(id_ := item["id"]) is not str:
+            # The reference shows ids that may be numbers; everything else is not documented.
+            item["id"] = str(msgspec.convert(id_, int))
+        elif not id_:
+            raise msgspec.ValidationError("an id is empty")
+    return items
+
+
+@contextmanager
+def _refusing(body: bytes) -> Iterator[None]:
+    """Raise what another try may not meet, where a body is not as documented."""
+    try:
+        yield
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else one_line(error)
         kind = "HTML" if _is_html(body) else "a body that is not as documented"
         raise FailedTryError(f"200 with {kind} ({what})") from error
-    return items, decoded.pagination
 
 
 def _refusal(path: str, response: Response) -> Exception:

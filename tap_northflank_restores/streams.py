@@ -159,6 +159,28 @@ class BackupSchedulesStream(AddonListStream):
     list_name = "schedules"
 
 
+class AddonDetailsStream(NorthflankStream):
+    """When each addon was created, its version, plan, storage and region.
+
+    Deselected by default, as it takes a request for each addon.
+    """
+
+    name = "addon_details"
+    primary_keys: ClassVar = ["projectId", "id"]
+    selected_by_default = False
+
+    @override
+    def get_pages(self) -> Iterator[list[Record]]:
+        account = self.tap.account
+        for addon, pages in account.read(account.to_read(), "", self.name):
+            shape = self.shaper(projectId=addon.project_id)
+            try:
+                for page in pages:
+                    yield [shape(item) for item in page]
+            except VanishedError:
+                continue
+
+
 class RestoresStream(NorthflankStream):
     """The restores of each addon: exactly what is new or changed, see `reading.py`."""
 
@@ -292,6 +314,7 @@ class RestoresStream(NorthflankStream):
 
 
 STREAMS: tuple[type[NorthflankStream], ...] = (
+    AddonDetailsStream,
     AddonsStream,
     BackupSchedulesStream,
     BackupsStream,

@@ -77,6 +77,7 @@ def test_a_dry_run_makes_a_handful_of_requests_however_large_the_account(
     assert [message["stream"] for message in run.messages if message["type"] == "SCHEMA"] == STREAMS
     assert {stream: len(records) for stream, records in run.records.items()} == {
         **dict.fromkeys(STREAMS, 0),
+        "addon_details": 1,
         "addons": 1,
         "projects": 1,
         "restores": 1,
@@ -103,7 +104,7 @@ def test_a_dry_run_of_named_addons_lists_nothing(server: Server) -> None:
 
     assert run.exit_code == 0
     lists = {stream.replace("_", "-") for stream in STREAMS} - {"projects", "addons"}
-    assert {path.rpartition("/")[2] for path in run.asked} == lists
+    assert {request.page_of for request in run.requests} == lists
     assert len(run.requests) <= 3 * len(STREAMS)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from simulator import World
 from tests.means import missing
-from tests.support import sync
+from tests.support import selecting, sync
 
 if TYPE_CHECKING:
     from simulator import Server
@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 TEAM = "acme"
 PAGE = 4
 
-CALLS: dict[ListKind, str] = {
+CALLS: dict[str, str] = {
     "projects": "list.projects",
     "addons": "list.addons",
     "backups": "get.addon.backups",
@@ -32,6 +32,9 @@ CALLS: dict[ListKind, str] = {
     "backup-schedules": "get.addon.backupSchedules",
 }
 """Where each list is in the client."""
+
+DETAIL, START_RESTORE = "get.addon", "restore.addon.backup"
+"""Where they are in the client."""
 
 
 def program(name: str) -> list[str]:
@@ -81,9 +84,10 @@ class OfficialClient:
 
     def __call__(
         self,
-        kind: ListKind,
+        kind: str,
         parameters: dict[str, str],
         *,
+        options: dict[str, object] | None = None,
         mode: str = "all",
         per_page: int = PAGE,
         token: str | None = None,
@@ -92,9 +96,9 @@ class OfficialClient:
         order = {
             "host": self._server.url,
             "token": token or self._server.token,
-            "path": CALLS[kind],
+            "path": CALLS.get(kind, kind),
             "mode": mode,
-            "request": {"parameters": parameters, "options": {"per_page": per_page}},
+            "request": {"parameters": parameters, "options": options or {"per_page": per_page}},
             "throws": throws,
         }
         done = subprocess.run(  # noqa: S603 - the command is ours
@@ -179,6 +183,49 @@ def test_the_official_client_understands_an_error(official: OfficialClient, serv
     refused = official("projects", {}, token="wrong", mode="call")  # noqa: S106 - wrong on purpose
     assert (refused["status"], refused["error"]["message"]) == (401, "Unauthorized")
     assert [request.status for request in server.requests] == [404, 404, 401]
+
+
+@pytest.mark.parametrize("form", ["team", "organisation"])
+def test_the_official_client_reads_the_detail_of_an_addon_and_the_tap_emits_it(
+    official: OfficialClient, server: Server, form: str
+) -> None:
+    team = None
+    if form == "organisation":
+        team = server.behaviour.team_id = TEAM
+    answer = official(DETAIL, parameters("restores", form, server.world), mode="call")
+    assert answer["data"] == server.world.detail("shop", "orders")
+    deployment = answer["data"]["spec"]["config"]["deployment"]
+    assert set(deployment) == {"replicas", "storageClass", "storageSize", "planId", "region"}
+    assert {"tlsEnabled", "externalAccessEnabled"} == set(
+        answer["data"]["spec"]["config"]["networking"]
+    )
+    catalog = selecting("addon_details")
+    run = sync(server, catalog=catalog, team_id=team, addons=["shop/orders"])
+    (record,) = run.records["addon_details"]
+    emitted = {name: record[name] for name in answer["data"]}
+    assert emitted == answer["data"]
+
+
+def test_the_official_client_restores_a_backup_of_another_addon(
+    official: OfficialClient, server: Server
+) -> None:
+    world = server.world
+    world.add_project("drills")
+    world.add_addon("drills", "orders-drill")
+    name = backup(world)
+    into = {"projectId": "drills", "addonId": "orders-drill", "backupId": name}
+    source: dict[str, object] = {"sourceProjectId": "shop", "sourceAddonId": "orders"}
+
+    answer = official(START_RESTORE, into, options=source, mode="call")
+
+    (restore,) = world.restores("drills", "orders-drill")
+    assert answer["data"] == {"restoreId": restore["id"]}
+    assert (restore["status"], restore["backupId"]) == ("scheduled", name)
+    assert world.truth("drills", "orders-drill", restore["id"]).source == ("shop", "orders")
+    refused = official(START_RESTORE, into, mode="call")  # not one of its own
+    assert refused["error"]["message"] == f"Backup '{name}' not found"
+    world.advance(hours=1)
+    assert restore["status"] == "completed"
 
 
 @pytest.mark.parametrize("form", ["team", "organisation"])

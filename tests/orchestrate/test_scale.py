@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from demo.account import ROOT
 from orchestrate import scale
-from orchestrate.scale import Token, requests, simulate
+from orchestrate.scale import Token, requests, requests_daily, simulate
 
 if TYPE_CHECKING:
     import pytest
@@ -19,9 +19,15 @@ def test_the_page_has_the_tables_as_they_are_computed_now(
     scale.main()
     page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
     tables = [part for part in capsys.readouterr().out.split("**") if part.startswith("\n\n|")]
-    assert len(tables) == 5
+    assert len(tables) == 6
     for table in tables:
         assert table.strip() in page
+
+
+def test_backups_schedules_and_details_by_the_day_are_an_eighth_of_a_request_an_hour() -> None:
+    listing = requests(200) - 200
+    assert (requests_daily(200) - listing) / 200 / 24 == 3 / 24
+    assert requests_daily(200, backups=500) - requests_daily(200) == 200 * 4
 
 
 def test_a_schedule_that_fits_its_quotas_wastes_nothing_and_waits_for_nothing() -> None:

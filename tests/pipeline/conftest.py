@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager, suppress
+import sqlite3
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,11 @@ class Warehouse:
 class Sync(Pipeline):
     """The pipeline of one test."""
 
+    def states(self) -> dict[str, str]:
+        """Return what Meltano stores of each state id, as it stands there."""
+        with closing(sqlite3.connect(self.log.parent / "meltano.db")) as database:
+            return dict(database.execute("SELECT state_id, completed_state FROM state"))
+
     def exit_codes(self) -> dict[str, int]:
         """Return what Meltano logged last as the exit codes of tap and loader."""
         lines = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
@@ -104,7 +110,9 @@ def warehouse(_postgres: Postgres) -> Warehouse:
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where tap and loader are installed."""
     home = tmp_path_factory.mktemp("install")
-    Pipeline(home, {}, plugins=PLUGINS).install("sync", "dbt-postgres:build", "restore-report:page")
+    Pipeline(home, {}, plugins=PLUGINS).install(
+        "sync", "sync-daily", "drill", "dbt-postgres:build", "restore-report:page"
+    )
     return PLUGINS
 
 

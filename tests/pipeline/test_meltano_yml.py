@@ -12,13 +12,14 @@ import yaml
 from uv import find_uv_bin
 
 from demo.account import ROOT
+from tap_northflank_restores.streams import STREAMS
 from tests.support import tap
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PROJECT = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
-(TAP,) = PROJECT["plugins"]["extractors"]
+TAP, *INHERITED = PROJECT["plugins"]["extractors"]
 OWN = json.loads(tap("--about", "--format=json").stdout)["settings"]["properties"]
 # Meltano shows a traceback for a text that is no list or number; the tap says a line.
 KINDS = {"array": "string", "integer": "string"} | {
@@ -46,6 +47,14 @@ def test_no_setting_of_the_tap_is_missing() -> None:
     assert set(OWN) - rarely_used <= listed
 
 
+def test_the_others_differ_in_what_they_select_and_in_nothing_else() -> None:
+    assert all(plugin["inherit_from"] == TAP["name"] for plugin in INHERITED)
+    assert all(set(plugin) == {"name", "inherit_from", "select"} for plugin in INHERITED)
+    hourly, daily = (set(plugin["select"]) for plugin in (TAP, INHERITED[0]))
+    assert hourly.isdisjoint(daily)
+    assert {f"{stream.name}.*" for stream in STREAMS} == hourly | daily
+
+
 def test_backups_are_not_selected() -> None:
     assert TAP["select"] == ["projects.*", "addons.*", "restores.*"]
 
@@ -69,4 +78,5 @@ def test_what_is_installed_is_what_the_locks_say(kind: str, plugins: Path) -> No
 
 def test_no_plugin_is_looked_up_at_the_hub() -> None:
     plugins = [plugin for kind in PROJECT["plugins"].values() for plugin in kind]
-    assert all(plugin["namespace"] and plugin["pip_url"] for plugin in plugins)
+    own = [plugin for plugin in plugins if "inherit_from" not in plugin]
+    assert all(plugin["namespace"] and plugin["pip_url"] for plugin in own)
