@@ -456,6 +456,7 @@ def _refusal(path: str, response: Response) -> Exception:
 def _error_of(body: bytes) -> dict[str, Any]:
     """Return what the documented body has as `error`; nothing if there is no such thing."""
     try:
+        body.decode()  # Odd characters are the API's own, odd bytes are not.
         error = msgspec.json.decode(texts.mended(body))["error"]
     except (msgspec.MsgspecError, UnicodeDecodeError, LookupError, TypeError, RecursionError):
         return {}

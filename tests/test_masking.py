@@ -195,7 +195,7 @@ def test_a_body_over_the_limit_after_a_redirect_does_not_bring_the_token_into_th
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LOGLEVEL", "DEBUG")
-    monkeypatch.setattr("tap_northflank_restores.client.MAX_BODY", 1000)
+    monkeypatch.setattr("tap_northflank_restores.transport.MAX_BODY", 1000)
     with answering(redirect(quote(TOKEN, safe=""))) as server:
         answer = server._answer  # noqa: SLF001 - the second answer is another
 
@@ -235,7 +235,7 @@ def test_a_log_that_a_user_set_up_is_masked_too(
     path.write_text(yaml.safe_dump(LOG).replace("FILE", str(written)))
     monkeypatch.setenv("SINGER_SDK_LOG_CONFIG", str(path))
     with (
-        answering(response(an_error(TOKEN), f"{TOKEN}", status=f"500 {TOKEN}")) as server,
+        answering(response(an_error(TOKEN), f"{TOKEN}", status=f"400 {TOKEN}")) as server,
         command_line(
             None,
             api_url=f"http://127.0.0.1:{server.port}",
@@ -250,7 +250,7 @@ def test_a_log_that_a_user_set_up_is_masked_too(
     texts = [json.loads(line) for line in run.stderr.splitlines()]
     assert any("exception" in text for text in texts)
     log = written.read_text()
-    assert "GET /v1/projects/p/addons/a/restores: 500 ***" in log
+    assert "GET /v1/projects/p/addons/a/restores: 400 ***" in log
     assert_hidden(run.stderr + run.stdout + log)
 
 
