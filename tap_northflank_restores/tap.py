@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from collections import Counter
-from copy import deepcopy
+from dataclasses import replace
 from functools import cached_property
 from pathlib import PurePath
 from types import NoneType
@@ -20,6 +20,7 @@ from singer_sdk.helpers.capabilities import (
     PluginCapabilities,
     TapCapabilities,
 )
+from singer_sdk.singerlib import Catalog, MetadataMapping
 from typing_extensions import override
 
 from tap_northflank_restores import catalog as catalogs
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
-    from singer_sdk.singerlib import Catalog
 
 # After SIGINT or SIGTERM: how long a loader that is slow, or does not read, may hold the end, in s.
 GRACE = 5.0
@@ -142,10 +142,12 @@ class TapNorthflankRestores(Tap):
     @override
     def catalog(self) -> Catalog:
         """The catalog that stream maps are checked against."""
-        catalog = deepcopy(super().catalog)
-        for entry in catalog.values():
-            # Or a map of a stream that is not selected would find no key in its schema.
-            entry.metadata.root.selected = True
+        # A map of a stream that is not selected would find no key in its schema otherwise.
+        catalog = Catalog()
+        for name, entry in super().catalog.items():
+            root = replace(entry.metadata.root, selected=True)
+            metadata = MetadataMapping({**entry.metadata, (): root})
+            catalog[name] = replace(entry, metadata=metadata)
         return catalog
 
     @override

@@ -14,7 +14,7 @@ import gzip
 import io
 import json
 import os
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -129,8 +129,9 @@ def sync(
     raw = Pieces() if mode == "in pieces" else io.BytesIO()
     output = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)  # type: ignore[type-var]
     error = None
-    with TemporaryDirectory() as folder, redirect_stdout(output):
-        if mode == "batch":
+    batches = TemporaryDirectory() if mode == "batch" else nullcontext()
+    with batches as folder, redirect_stdout(output):
+        if folder is not None:
             config["batch_config"] = {
                 "encoding": {"format": "jsonl", "compression": "gzip"},
                 "storage": {"root": Path(folder).as_uri()},
@@ -428,7 +429,7 @@ class Lives(RuleBasedStateMachine):
                 self.vanish(key)
             elif change == "complete":
                 self.complete(key, TIMES[at])
-            else:
+            elif key[0] in self.listed():
                 self.born += 1
                 world.restores(*key[0]).insert(
                     0, {"id": f"{self.born:024x}", "status": "completed", "completedAt": TIMES[at]}
