@@ -45,7 +45,10 @@ def shaper(
     pruned = {path[1] for path in inner}.intersection(fields)
 
     def shape(item: Item) -> Record:
-        record = {**constants, **{name: item.get(name) for name in fields}}
+        record = constants.copy()
+        get = item.get
+        for name in fields:
+            record[name] = get(name)
         for name in times:
             if text := record[name]:
                 try:

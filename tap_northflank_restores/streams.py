@@ -232,7 +232,7 @@ class RestoresStream(NorthflankStream):
             shape = self.shaper(projectId=addon.project_id, addonId=addon.id)
             try:
                 for restores in changes:
-                    yield from chunks(shape(restore) for restore in restores)
+                    yield [shape(restore) for restore in restores]
             except VanishedError:
                 state.read(addon)
             except (APIError, AccessError, ConfigurationError):
