@@ -1,4 +1,4 @@
-"""Random lives of databases: the verdicts are those of a few lines of Python that know the truth."""
+"""Random lives of databases: the verdicts are those of plain Python that knows the truth."""
 
 from __future__ import annotations
 
@@ -97,15 +97,20 @@ def rows_until(
             start = drill.backup_made if second_reading else drill.started
             restores.append(
                 {
-                    **{"projectId": project, "addonId": addon, "id": f"{drill.backup}-{n}"},
-                    **{"status": drill.status, "backupId": drill.backup},
+                    "projectId": project,
+                    "addonId": addon,
+                    "id": f"{drill.backup}-{n}",
+                    "status": drill.status,
+                    "backupId": drill.backup,
                     "restoreTimestamp": timestamp(start),
                     "completedAt": timestamp(drill.ended),
                 }
             )
     addons = [
         {
-            **{"projectId": key.split("/")[0], "id": key.split("/")[1], "name": key},
+            "projectId": key.split("/")[0],
+            "id": key.split("/")[1],
+            "name": key,
             "spec": {"type": "postgresql"},
         }
         for key in keys
@@ -114,7 +119,9 @@ def rows_until(
     if backups:
         rows["backups"] = [
             {
-                **{"projectId": "shop", "addonId": database.key.split("/")[1], "id": name},
+                "projectId": "shop",
+                "addonId": database.key.split("/")[1],
+                "id": name,
                 "status": "completed" if name in database.completed else "failed",
                 "createdAt": timestamp(made),
             }
@@ -125,7 +132,9 @@ def rows_until(
     return rows
 
 
-def verdict(database: Database, *, second_reading: bool, backups: bool) -> str:
+def verdict(  # noqa: PLR0911 - one for each verdict
+    database: Database, *, second_reading: bool, backups: bool
+) -> str:
     """Judge a database by what really happened, as far as what is loaded can tell."""
     if backups:
         made = [database.backups[name] for name in database.completed]
@@ -154,11 +163,11 @@ def verdict(database: Database, *, second_reading: bool, backups: bool) -> str:
 @pytest.mark.parametrize("second_reading", [False, True], ids=["started", "backup-created"])
 @pytest.mark.parametrize("backups", [True, False], ids=["backups", "no-backups"])
 def test_verdicts_are_those_of_the_truth(
-    backups: bool,  # noqa: FBT001 - of a table
-    second_reading: bool,  # noqa: FBT001
+    backups: bool,
+    second_reading: bool,
     engine: Warehouse,
 ) -> None:
-    found = lives(random.Random(f"{backups} {second_reading}"))
+    found = lives(random.Random(f"{backups} {second_reading}"))  # noqa: S311 - a dice
     declared = [
         f"drills,declared-{n},shop,db-{n}"
         for n, database in enumerate(found)

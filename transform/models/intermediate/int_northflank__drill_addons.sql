@@ -7,7 +7,11 @@ with restored as (
         count(*) as attempts,
         sum(case when source_basis = 'other addon''s backup' then 1 else 0 end) as of_others,
         min(source_addon_key) as source_addon_key,
-        count(distinct source_addon_key) as sources
+        case
+            when min(source_addon_key) is null then 0
+            when min(source_addon_key) = max(source_addon_key) then 1
+            else 2
+        end as sources
     from {{ ref('northflank_restores', 'restore_attempts') }}
     group by addon_key
 ),

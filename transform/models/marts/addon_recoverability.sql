@@ -1,7 +1,19 @@
 -- One row an addon: is there a backup, can it be restored, when was that last proven, how long does it
 -- take. What was restored elsewhere counts for the addon whose backup it was.
 with attempts as (
-    select * from {{ ref('northflank_restores', 'restore_attempts') }}
+    select
+        source_addon_key,
+        addon_key,
+        source_basis,
+        outcome,
+        counted_at,
+        restore_id,
+        backup_id,
+        backup_name,
+        backup_age_hours,
+        duration_minutes,
+        within_target
+    from {{ ref('northflank_restores', 'restore_attempts') }}
     where counted_at <= {{ as_of() }} and source_addon_key is not null
 ),
 
@@ -22,7 +34,10 @@ ranked as (
         ) as nth_finished,
         row_number() over (
             partition by source_addon_key order by counted_at desc, restore_id desc
-        ) as nth
+        ) as nth,
+        max(case when outcome = 'succeeded' then counted_at end) over (
+            partition by source_addon_key
+        ) as success_at
     from attempts
 ),
 
@@ -36,6 +51,12 @@ counts as (
         max(case when nth_finished = 1 and outcome in ('succeeded', 'failed') then outcome end)
             as last_finished_outcome,
         max(case when outcome = 'failed' then counted_at end) as last_failure_at,
+        sum(
+            case
+                when outcome = 'failed' and coalesce(counted_at >= success_at, true) then 1
+                else 0
+            end
+        ) as failures_since_success,
         {%- for days in (90, 365) %}
         {%- set inside = "counted_at > " ~ days_ago(days) %}
         sum(case when {{ inside }} then 1 else 0 end) as attempts_{{ days }}d,
@@ -62,18 +83,6 @@ last_success as (
 last_measured as (
     select * from ranked
     where outcome = 'succeeded' and duration_minutes is not null and nth_measured = 1
-),
-
-failed_since as (
-    select
-        attempts.source_addon_key,
-        count(*) as failures_since_success
-    from attempts
-    left join last_success on attempts.source_addon_key = last_success.source_addon_key
-    where
-        attempts.outcome = 'failed'
-        and (last_success.counted_at is null or attempts.counted_at >= last_success.counted_at)
-    group by attempts.source_addon_key
 ),
 
 -- What may be missed under 'never tested'.
@@ -159,7 +168,7 @@ answers as (
         {{ utc_date(
             "last_success.counted_at + interval '1 minute' * cast("
             ~ "rules.drill_interval_days * 1440 as integer)") }} as next_drill_due_on,
-        failed_since.failures_since_success,
+        counts.failures_since_success,
         coalesce(not_counted.not_counted, 0) as not_counted,
         addons.known_since,
         backups.is_known as backups_known,
@@ -174,7 +183,6 @@ answers as (
     left join counts on addons.addon_key = counts.addon_key
     left join last_success on addons.addon_key = last_success.source_addon_key
     left join last_measured on addons.addon_key = last_measured.source_addon_key
-    left join failed_since on addons.addon_key = failed_since.source_addon_key
     left join not_counted on addons.addon_key = not_counted.addon_key
     left join rules on addons.addon_key = rules.addon_key
     left join {{ ref('northflank_restores', 'int_northflank__drill_addons') }} as drills

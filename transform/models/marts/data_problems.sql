@@ -29,38 +29,30 @@ problems as (
     select
         restore_key,
         addon_key,
-        'no time',
-        cast(null as {{ dbt.type_string() }}),
-        'It counts nowhere'
-    from attempts
-    where counted_at is null
-    union all
-    select
-        restore_key,
-        addon_key,
-        'dated after as_of',
-        cast(counted_at as {{ dbt.type_string() }}),
-        'It counts nowhere'
-    from attempts
-    where counted_at > {{ as_of() }}
-    union all
-    select
-        restore_key,
-        addon_key,
-        'end before start',
-        cast(ended_at as {{ dbt.type_string() }}),
-        'Its duration counts as not known'
-    from attempts
-    where ended_at < started_at
-    union all
-    select
-        restore_key,
-        addon_key,
-        'shorter than a second',
-        cast(ended_at as {{ dbt.type_string() }}),
-        'Its duration counts as not known'
-    from attempts
-    where duration_minutes is null and ended_at >= started_at
+        problem,
+        value_as_read,
+        case
+            when problem in ('no time', 'dated after as_of') then 'It counts nowhere'
+            else 'Its duration counts as not known'
+        end
+    from (
+        select
+            restore_key,
+            addon_key,
+            case
+                when counted_at is null then 'no time'
+                when counted_at > {{ as_of() }} then 'dated after as_of'
+                when ended_at < started_at then 'end before start'
+                when duration_minutes is null and ended_at >= started_at
+                    then 'shorter than a second'
+            end as problem,
+            cast(coalesce(ended_at, counted_at) as {{ dbt.type_string() }}) as value_as_read
+        from attempts
+        where
+            counted_at is null
+            or counted_at > {{ as_of() }}
+            or (duration_minutes is null and started_at is not null and ended_at is not null)
+    ) as odd
     union all
     select
         restore_key,

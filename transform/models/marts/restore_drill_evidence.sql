@@ -6,7 +6,21 @@ with recursive addons as (
 
 attempts as (
     select
-        *,
+        source_addon_key,
+        addon_key,
+        source_basis,
+        restore_key,
+        restore_id,
+        backup_id,
+        backup_name,
+        outcome,
+        started_at,
+        ended_at,
+        counted_at,
+        duration_minutes,
+        target_minutes,
+        within_target,
+        rule,
         cast({{ dbt.date_trunc('quarter', 'cast(counted_on as timestamp)') }} as date)
             as quarter_start,
         row_number() over (
