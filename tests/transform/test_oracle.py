@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -174,7 +174,9 @@ def test_verdicts_are_those_of_the_truth(
         if any("declared" in drill.target for drill in database.drills)
     ]
     how = {"second_reading": second_reading, "backups": backups}
-    variables = {"restore_timestamp": "backup_created" if second_reading else "auto"}
+    variables: dict[str, Any] = {
+        "restore_timestamp": "backup_created" if second_reading else "auto"
+    }
     engine.load(rows_until(found, MIDDLE, **how))
     engine.set_drill_addons(*declared)
     engine.build(UNTESTED, as_of=MIDDLE, **variables)
