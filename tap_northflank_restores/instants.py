@@ -61,6 +61,6 @@ def in_utc(text: str) -> str:
     try:
         moment = _EPOCH + instant(text) * _MICROSECOND
     except OverflowError as error:
-        raise ValueError("a time before the year 1 or after 9999") from error
+        raise ValueError from error  # before the year 1, or after 9999
     precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
     return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
