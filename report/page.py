@@ -113,8 +113,13 @@ def projects(findings: Findings) -> list[Project]:
     return sorted(summed, key=lambda row: (-row.need_action, row.name))
 
 
-def page(findings: Findings) -> str:
-    """Return the report as HTML."""
+def page(findings: Findings, note: str = "") -> str:
+    """Return the report as HTML.
+
+    Args:
+        findings: what it shows.
+        note: what a reader must know of the data first, such as that they are simulated.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
@@ -143,6 +148,7 @@ def page(findings: Findings) -> str:
     quarters = every_quarter[-QUARTERS_SHOWN:]
     return environment.get_template("page.html").render(
         **findings._asdict(),
+        note=note,
         current=findings.current,
         need_action=sum(addon.needs_action for addon in findings.current),
         too_old=findings.too_old,
