@@ -85,6 +85,7 @@ def _properties(schema: dict[str, Any], path: str = "") -> Any:
 
 KEY = ["projectId", "addonId", "id"]
 GOLDEN = Path(__file__).parent / "golden" / "catalog-0.1.0.json"
+SINCE = {"addon_details"}  # streams that release 0.1.0 did not have
 """What release 0.1.0 wrote with --discover. Never changed: each later release must read it."""
 
 
@@ -386,7 +387,7 @@ def test_a_catalog_that_selects_nothing_is_warned_of(server: Server, catalog: An
     assert run.requests == []
 
 
-@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("stream", sorted(set(STREAMS) - SINCE))
 def test_the_catalog_of_an_old_release_selects_what_it_selected(
     server: Server, stream: str
 ) -> None:

@@ -14,6 +14,7 @@ import gzip
 import io
 import json
 import os
+import threading
 from contextlib import nullcontext, redirect_stdout
 from datetime import datetime, timezone
 from pathlib import Path
@@ -146,8 +147,18 @@ def sync(
             tap.sync_all()
         except APIError as exc:
             error = exc
+        finally:
+            _settle()
         taken = raw.taken if isinstance(raw, Pieces) else raw.getvalue()
         return list(_with_batches(taken.decode().splitlines())), error
+
+
+def _settle() -> None:
+    """Wait for the workers of a failed sync: their requests belong to no later one."""
+    for thread in threading.enumerate():
+        if thread.name == "read-ahead":
+            thread.join(timeout=30)
+            assert not thread.is_alive()
 
 
 def _catalog(deselected: str | None, *, full_table: bool) -> dict[str, Any]:

@@ -82,14 +82,14 @@ def test_it_starts_afresh_and_notices_a_row_that_is_missing(
     after_sync = table.after_sync
     seen = []
 
-    def one_less(world: Mapping[str, object], dsn: str) -> table.Sync:
-        seen.append(after_sync(world, dsn))
+    def one_less(world: Mapping[str, object], dsn: str, *before: table.Sync) -> table.Sync:
+        seen.append(after_sync(world, dsn, *before))
         with psycopg.connect(dsn) as connection:
             connection.execute("""
                 DELETE FROM northflank.restores
                 WHERE id = (SELECT min(id) FROM northflank.restores WHERE status = 'completed')
             """)
-        return after_sync(world, dsn)
+        return after_sync(world, dsn, *before)
 
     monkeypatch.setattr(table, "after_sync", one_less)
     with pytest.raises(DemoError, match="differs"), ExitStack() as stack:
