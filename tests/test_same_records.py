@@ -74,7 +74,9 @@ def odd_company(server: Server) -> None:
     """Let the API say more than the schemas know, at the top and within."""
 
     def more(body: dict[str, Any]) -> None:
-        for items in body["data"].values():
+        data = body["data"]
+        lists = [[data]] if "spec" in data else data.values()  # an addon's detail is one item
+        for items in lists:
             for number, item in enumerate(items):
                 item |= {"unheard": "x", "teamId": "of another", "description": number}
                 for name in {"spec", "config", "scheduling"} & item.keys():
