@@ -159,10 +159,14 @@ def test_rule_takes_a_seeded_database_back_in(engine: Warehouse) -> None:
 @pytest.mark.parametrize("reading", ["started", "backup created"])
 def test_loaded_backups_tell_the_reading(reading: str, engine: Warehouse) -> None:
     rows = account()
-    made = {row["id"]: row["createdAt"] for row in rows["backups"]}
+    made = {
+        (f"{row['projectId']}/{row['addonId']}", row["id"]): row["createdAt"]
+        for row in rows["backups"]
+    }
     if reading == "backup created":
         for row in rows["restores"]:
-            row["restoreTimestamp"] = made.get(row["backupId"], row["restoreTimestamp"])
+            key = CASES[row["id"]][0], row["backupId"]
+            row["restoreTimestamp"] = made.get(key, row["restoreTimestamp"])
     engine.load(rows)
     # The data win over the variable.
     engine.build(UNTESTED, as_of=AS_OF, restore_timestamp="backup_created", rpo_hours=1000)

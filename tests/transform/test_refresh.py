@@ -211,7 +211,7 @@ def test_odd_rows_only_warn(warehouse: Postgres) -> None:
     world.add_addon("shop", "orders", status="hibernating")
     world.add_restore("shop", "orders", "new-status", "hibernating")
     world.add_restore("shop", "orders", "undated", restoreTimestamp=None, completedAt=None)
-    world.add_restore("shop", "orders", "backwards", restoreTimestamp="2026-12-24T00:00:00.000Z")
+    world.add_restore("shop", "orders", "backwards", restoreTimestamp="2026-07-02T00:00:00.000Z")
     world.add_restore("shop", "orders", "stuck", "in-progress")
     world.advance(days=3)
     world.add_restore("shop", "orders", "later")
