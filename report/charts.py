@@ -18,21 +18,16 @@ if TYPE_CHECKING:
     from report.marts import Day, Durations, Quarter
 
 # The palette of Okabe and Ito, which people with any colour vision tell apart.
-GREEN, VERMILLION, ORANGE, SKY, BLUE, PURPLE = (
-    "#009e73",
-    "#d55e00",
-    "#e69f00",
-    "#56b4e9",
-    "#0072b2",
-    "#cc79a7",
-)
-LIGHT_GREEN, GREY, PALE = "#9ad6c3", "#8a8f98", "#c9ccd1"
+GREEN, VERMILLION, ORANGE, SKY, BLUE = "#009e73", "#d55e00", "#e69f00", "#56b4e9", "#0072b2"
+# As in the rest of the page, one hue stands for what has to be done: lightness tells its kinds.
+LIGHT_GREEN, LIGHT_ORANGE, BROWN = "#9ad6c3", "#f4b183", "#7a2f00"
+GREY, PALE, PALEST = "#8a8f98", "#c9ccd1", "#e4e6e9"
 
 OUTCOME_COLOURS = dict(zip(OUTCOMES, (GREEN, VERMILLION, ORANGE, SKY, GREY), strict=True))
 EVIDENCE_COLOURS = dict(
     zip(
         EVIDENCE,
-        (GREEN, BLUE, LIGHT_GREEN, VERMILLION, PURPLE, PALE, SKY, GREY),
+        (GREEN, LIGHT_ORANGE, LIGHT_GREEN, BROWN, VERMILLION, PALE, GREY, PALEST),
         strict=True,
     )
 )

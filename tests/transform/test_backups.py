@@ -74,7 +74,9 @@ def test_state_of_the_backups(engine: Warehouse) -> None:
         "failed": "no backup",
         "planned": "proven",
     }
-    assert addons["stale"]["reason"] == "Newest backup is 3.5 days old, RPO 26 h"
+    assert addons["stale"]["reason"] == (
+        "No backup completed since 2026-06-28; failed in 30 days: 0"
+    )
     assert addons["failed"]["reason"] == "No completed backup is listed; failed in 30 days: 1"
 
 

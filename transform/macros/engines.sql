@@ -69,18 +69,3 @@
     replace(cast(cast({{ expression }} as numeric(18, 1)) as {{ dbt.type_string() }}), '.0', '')
     || ' min'
 {%- endmacro %}
-
-{# A number of hours as text: hours up to two days, then days, with one decimal. #}
-{% macro hours_text(expression) -%}
-    case
-        when {{ expression }} >= 48 then
-            replace(
-                cast(cast({{ expression }} / 24 as numeric(18, 1)) as {{ dbt.type_string() }}),
-                '.0', ''
-            ) || ' days'
-        else
-            replace(
-                cast(cast({{ expression }} as numeric(18, 1)) as {{ dbt.type_string() }}), '.0', ''
-            ) || ' h'
-    end
-{%- endmacro %}

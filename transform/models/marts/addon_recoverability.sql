@@ -240,8 +240,10 @@ select
                 else ''
             end
         when 2 then
-            'Newest backup is ' || {{ hours_text('newest_backup_age_hours') }} || ' old, RPO '
-            || {{ hours_text('rpo_hours') }}
+            'No backup completed since '
+            || cast({{ utc_date('newest_backup_at') }} as {{ dbt.type_string() }})
+            || '; failed in 30 days: '
+            || cast(coalesce(backup_failures_30d, 0) as {{ dbt.type_string() }})
         when 3 then
             case
                 when attempts > 0 then
