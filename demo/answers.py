@@ -3,27 +3,56 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from demo.account import ROOT
 from report.answers import answers
 from report.csv_files import write_csv_files
 from report.marts import marts, read
 from report.page import page
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Container
 
     from demo.pipeline import Pipeline
 
+RULES = Path(__file__).with_name("rules")
+"""Folder of the seeds of the simulated company: what is waived, and which addons are for drills."""
+
+RULED = ("shop", "cache"), ("shop", "customers"), ("shop", "returns")
+"""The addons of these rules: a smaller account has not all of them, and then no rules."""
+
 MARTS = "restore_analytics"
+NOTE = "These data are simulated: ./dev demo made them up. No such company or account exists."
 
 
-def compute(pipeline: Pipeline, now: str) -> None:
-    """Run and test the models as of `now`, the account's time as ISO 8601.
+def settings(home: Path) -> dict[str, str]:
+    """Return the variables that let dbt take its project from `models` in the demo's folder."""
+    models = str(home / "models")
+    # What dbt keeps to be faster the next time is not in the project, which is made anew.
+    target = str(home / "dbt-target")
+    return {"DBT_PROJECT_DIR": models, "DBT_PROFILES_DIR": models, "DBT_TARGET_PATH": target}
+
+
+def compute(pipeline: Pipeline, home: Path, now: str, addons: Container[tuple[str, str]]) -> None:
+    """Run and test the models, with the rules of the simulated company.
+
+    Args:
+        pipeline: has the variables of `settings`.
+        home: the demo's folder.
+        now: the account's time as ISO 8601.
+        addons: the account's, as project and addon.
 
     Raises:
         DemoError: it failed.
     """
+    models = home / "models"
+    shutil.rmtree(models, ignore_errors=True)
+    shutil.copytree(ROOT / "transform", models, ignore=shutil.ignore_patterns("target", "logs"))
+    if all(addon in addons for addon in RULED):
+        shutil.copytree(RULES, models / "seeds", dirs_exist_ok=True)
     pipeline.meltano("invoke", "dbt-postgres:build", "--vars", json.dumps({"as_of": now}))
 
 
@@ -33,6 +62,6 @@ def write(warehouse: str, folder: Path) -> tuple[Path, list[str]]:
     path = folder / "report.html"
     with marts(warehouse, MARTS) as connection:
         findings = read(connection)
-        path.write_text(page(findings), encoding="utf-8")
+        path.write_text(page(findings, NOTE), encoding="utf-8")
         write_csv_files(connection, folder)
     return path, answers(findings)

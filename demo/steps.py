@@ -86,6 +86,7 @@ def demo(stack: ExitStack, *simulator: str, home: Path = HOME, plugins: Path | N
         "TAP_NORTHFLANK_RESTORES_API_URL": source.url,
         "TAP_NORTHFLANK_RESTORES_API_TOKEN": source.token,
         "TARGET_POSTGRES_SQLALCHEMY_URL": loader_url(warehouse),
+        **answers.settings(home),
     }
     pipeline = Pipeline(home, settings, plugins=plugins)
     with step("Meltano installs the tap, the loader and dbt, the first time"):
@@ -112,7 +113,7 @@ def demo(stack: ExitStack, *simulator: str, home: Path = HOME, plugins: Path | N
         )
     if HAS_DBT:
         with step("\nThe models answer, and are tested"):
-            answers.compute(pipeline, now=source.world()["now"])
+            answers.compute(pipeline, home, source.world()["now"], second.account)
         with step("The report is written"):
             page, lines = answers.write(warehouse, home / "report")
         say("\n" + "\n".join(lines))

@@ -20,16 +20,20 @@ SHOWN = 12
 def answers(findings: Findings) -> list[str]:
     """Return the lines."""
     info, current = findings.info, findings.current
+    act = sum(addon.needs_action for addon in current)
     head = f"As of {words.instant(info.as_of)}, {words.count(len(current), 'database')}:"
     return [
         head,
+        f"{words.count(act, 'database needs', 'databases need')} action now.",
+        *([f"{findings.too_old}."] if findings.too_old else []),
         "",
-        "1. When was each database last restored successfully, and 5. from which backup?",
+        "1. and 5. When was each database last restored successfully, and from which backup?",
         *_table(
-            ("database", "last restored", "took", "from backup", "verdict"), map(_restored, current)
+            ("database", "last restored", "took", "backup", "verdict"), map(_restored, current)
         ),
+        *_drills(current),
         "",
-        f"2. Which have not been restored within {info.overdue_after_days} days?",
+        "2. Which have not been restored in time?",
         *_not_restored(findings),
         "",
         "3. How long do restores take, against the target? (365 days)",
@@ -46,12 +50,24 @@ def _restored(addon: Addon) -> tuple[str, ...]:
     return addon.addon_key, words.day(addon.last_success_at), took, backup, addon.verdict
 
 
+def _drills(current: list[Addon]) -> list[str]:
+    """Say which of the shown databases were restored elsewhere."""
+    elsewhere = [
+        f"{addon.addon_key} into {addon.last_success_restored_into}"
+        for addon in current
+        if addon.last_success_restored_into not in {None, addon.addon_key}
+    ]
+    return ["   Restored elsewhere:", *(f"   {line}" for line in _some(elsewhere))][
+        : None if elsewhere else 0
+    ]
+
+
 def _not_restored(findings: Findings) -> list[str]:
     if not findings.current:
         return ["   There is no database yet."]
     late = [
         f"{addon.addon_key} ({words.days_ago(addon.days_since_success)})"
-        for addon in findings.current
+        for addon in findings.judged
         if addon.is_overdue
     ]
     return [f"   {line}" for line in _some(late)] or ["   None: all have been."]
@@ -62,7 +78,7 @@ def _durations(findings: Findings) -> Iterator[tuple[str, ...]]:
         targets = {words.duration(row.shortest_target): 0, words.duration(row.longest_target): 0}
         within = f"{row.within:,} of {row.restores:,}, {words.share(row.within, row.restores)}"
         name = row.database_type or "all"
-        yield name, words.duration(row.p50), words.duration(row.p95), " to ".join(targets), within
+        yield name, words.duration(row.p50), row.late, " to ".join(targets), within
 
 
 def _failures(findings: Findings) -> list[str]:

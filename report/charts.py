@@ -18,19 +18,18 @@ if TYPE_CHECKING:
     from report.marts import Day, Durations, Quarter
 
 # The palette of Okabe and Ito, which people with any colour vision tell apart.
-GREEN, VERMILLION, ORANGE, SKY, BLUE, PURPLE = (
-    "#009e73",
-    "#d55e00",
-    "#e69f00",
-    "#56b4e9",
-    "#0072b2",
-    "#cc79a7",
-)
-LIGHT_GREEN, GREY, PALE = "#9ad6c3", "#8a8f98", "#c9ccd1"
+GREEN, VERMILLION, ORANGE, SKY, BLUE = "#009e73", "#d55e00", "#e69f00", "#56b4e9", "#0072b2"
+# As in the rest of the page, one hue stands for what has to be done: lightness tells its kinds.
+LIGHT_GREEN, LIGHT_ORANGE, BROWN = "#9ad6c3", "#f4b183", "#7a2f00"
+GREY, PALE, PALEST = "#8a8f98", "#c9ccd1", "#e4e6e9"
 
 OUTCOME_COLOURS = dict(zip(OUTCOMES, (GREEN, VERMILLION, ORANGE, SKY, GREY), strict=True))
 EVIDENCE_COLOURS = dict(
-    zip(EVIDENCE, (GREEN, BLUE, LIGHT_GREEN, VERMILLION, PURPLE, PALE), strict=True)
+    zip(
+        EVIDENCE,
+        (GREEN, LIGHT_ORANGE, LIGHT_GREEN, BROWN, VERMILLION, PALE, GREY, PALEST),
+        strict=True,
+    )
 )
 
 DOWNWARDS = {"failed", "aborted"}
@@ -81,7 +80,7 @@ def restores_over_time(days: Sequence[Day]) -> Spec:
             x=alt.X(
                 "period:O",
                 title=None,
-                axis=alt.Axis(labelAngle=0, labelOverlap=True, grid=False),
+                axis=alt.Axis(labelAngle=0, labelOverlap="parity", labelSeparation=8, grid=False),
                 scale=alt.Scale(domain=periods, paddingInner=0.25),
             ),
             y=alt.Y(
@@ -99,7 +98,7 @@ def restores_over_time(days: Sequence[Day]) -> Spec:
         )
     )
     zero = alt.Chart(alt.InlineData([{"zero": 0}])).mark_rule().encode(y="zero:Q")
-    return _spec(alt.layer(chart, zero), height=240)
+    return _spec(alt.layer(chart, zero), f"Restores a {unit}, by outcome", height=240)
 
 
 def durations_against_target(durations: Sequence[Durations]) -> Spec:
@@ -148,7 +147,9 @@ def durations_against_target(durations: Sequence[Durations]) -> Spec:
         target.encode(x="target:Q"),
         target.encode(x="longest:Q"),
     )
-    return _spec(layers, height=40 * len(rows) + 20)
+    return _spec(
+        layers, "Durations by type of database, against the target", height=40 * len(rows) + 20
+    )
 
 
 def coverage_by_quarter(quarters: Sequence[Quarter]) -> Spec:
@@ -173,7 +174,7 @@ def coverage_by_quarter(quarters: Sequence[Quarter]) -> Spec:
             x=alt.X(
                 "quarter:O",
                 title=None,
-                axis=alt.Axis(labelAngle=0, labelOverlap=True, grid=False),
+                axis=alt.Axis(labelAngle=0, labelOverlap="parity", labelSeparation=8, grid=False),
                 scale=alt.Scale(paddingInner=0.25),
             ),
             y=alt.Y("databases:Q", title="Databases", axis=alt.Axis(labelExpr=WHOLE_NUMBERS)),
@@ -187,7 +188,7 @@ def coverage_by_quarter(quarters: Sequence[Quarter]) -> Spec:
             ],
         )
     )
-    return _spec(chart, height=200)
+    return _spec(chart, "Databases by evidence, in each quarter", height=200)
 
 
 def _period(day: date, unit: str) -> str:
@@ -210,9 +211,16 @@ def _colour(field: str, domain: list[str], colours: dict[str, str]) -> alt.Color
     )
 
 
-def _spec(chart: alt.TopLevelMixin, height: int) -> Spec:
-    """Return a Vega-Lite specification that takes the width of its place on the page."""
+def _spec(chart: alt.TopLevelMixin, description: str, height: int) -> Spec:
+    """Return a Vega-Lite specification that takes the width of its place on the page.
+
+    Args:
+        chart: what is drawn.
+        description: its label for who does not see it.
+        height: in pixels.
+    """
     finished = chart.properties(
+        description=description,
         width="container",
         height=height,
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),

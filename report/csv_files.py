@@ -19,6 +19,9 @@ ORDERED_BY = {
     "addon_recoverability": ("verdict_rank", "addon_key"),
     "restore_drill_evidence": ("quarter_start", "addon_key"),
     "restore_attempts": ("counted_at", "restore_key"),
+    "backup_status": ("addon_key",),
+    "evidence_changes": ("seen_at", "change_key"),
+    "data_problems": ("problem", "restore_key"),
 }
 """The marts that are written, and the order of their rows."""
 

@@ -13,12 +13,27 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
+from report import words
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date, datetime
 
-VERDICTS = ("never tested", "failing", "overdue", "slow", "proven")
-"""The verdicts of `addon_recoverability`, the worst first."""
+VERDICTS = (
+    "no backup",
+    "stale backup",
+    "never tested",
+    "failing",
+    "overdue",
+    "slow",
+    "proven",
+    "waived",
+    "out of scope",
+    "deleted",
+)
+"""The verdicts of `addon_recoverability`: the first six need action, the worst first."""
+
+NEED_ACTION = VERDICTS[:6]
 
 OUTCOMES = ("succeeded", "failed", "aborted", "running", "unknown")
 """The outcomes of `restore_attempts`."""
@@ -30,10 +45,19 @@ EVIDENCE = (
     "only failures",
     "not tested",
     "not yet",
+    "waived",
+    "out of scope",
 )
 """What `restore_drill_evidence` says of an addon in a quarter."""
 
 TESTED = EVIDENCE[:3]
+COUNTED = EVIDENCE[:6]
+"""Evidence that counts as a database to be tested."""
+
+STALE_SHOWN = 3
+
+FEW = 20
+"""Of fewer restores the slowest is shown, as a 95th percentile would be made up between two."""
 
 T = TypeVar("T")
 
@@ -52,6 +76,8 @@ class Info:
     source_schema: str
     attempts: int
     undated_attempts: int
+    ambiguous_attempts: int
+    backups_loaded: bool
     later_attempts: int
     default_target_minutes: float
     overdue_after_days: int
@@ -71,9 +97,19 @@ class Addon:
     verdict: str
     verdict_rank: int
     reason: str
+    needs_action: bool
+    owner: str | None
+    rule: str
+    in_scope: bool
     last_success_at: datetime | None
     days_since_success: int | None
     is_overdue: bool
+    last_success_restored_into: str | None
+    last_success_source_basis: str | None
+    last_success_backup_age_hours: float | None
+    newest_backup_age_hours: float | None
+    rpo_hours: float | None
+    backups_known: bool
     last_success_backup_id: str | None
     last_success_backup_name: str | None
     last_success_minutes: float | None
@@ -98,7 +134,9 @@ class Quarter:
 
     addon_key: str
     quarter: str
+    quarter_start: date
     evidence: str
+    restored_into: str | None
     tested_at: datetime | None
     backup_id: str | None
     duration_minutes: float | None
@@ -129,9 +167,59 @@ class Durations:
     p50: float
     p75: float
     p95: float
+    longest: float
     within: int
     shortest_target: float
     longest_target: float
+
+    @property
+    def late(self) -> str:
+        """The 95th percentile as text, or of few restores the slowest."""
+        if self.restores < FEW:
+            return f"{words.duration(self.longest)} (slowest)"
+        return words.duration(self.p95)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the account that was read too long ago: a row of `load_freshness`."""
+
+    stream: str
+    project_id: str | None
+    last_read_at: datetime
+    age_hours: float
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A row of `data_problems`."""
+
+    restore_key: str
+    problem: str
+    value_as_read: str | None
+    consequence: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a closed quarter says now, and what it said before: a row of `evidence_changes`."""
+
+    addon_key: str
+    quarter: str
+    seen_at: datetime
+    evidence_before: str
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What `restoreTimestamp` is in a team: a row of `restore_timestamp_readings`."""
+
+    team_id: str
+    reading: str
+    basis: str
+    compared: int
+    equal: int
 
 
 class Findings(NamedTuple):
@@ -143,11 +231,32 @@ class Findings(NamedTuple):
     quarters: list[Quarter]
     days: list[Day]
     durations: list[Durations]
+    stale: list[Part]
+    problems: list[Problem]
+    changes: list[Change]
+    readings: list[Reading]
 
     @property
     def current(self) -> list[Addon]:
         """Addons that are still there, the worst first."""
         return [addon for addon in self.addons if addon.is_current]
+
+    @property
+    def too_old(self) -> str:
+        """Which parts of the account were read too long ago, in one line; empty without any."""
+        parts = [
+            f"{part.stream}{f' of {part.project_id}' if part.project_id else ''} "
+            f"({words.days_ago(int(part.age_hours // 24))})"
+            for part in self.stale[:STALE_SHOWN]
+        ]
+        more = len(self.stale) - STALE_SHOWN
+        told = ", ".join(parts) + (f" and {more:,} more" if more > 0 else "")
+        return f"Read too long ago: {told}" if parts else ""
+
+    @property
+    def judged(self) -> list[Addon]:
+        """Those of them that need proof: in scope, and not waived."""
+        return [a for a in self.current if a.verdict not in {"waived", "out of scope"}]
 
     @property
     def deleted(self) -> list[Addon]:
@@ -175,14 +284,28 @@ select database_type, count(*) as restores,
     percentile_cont(0.5) within group (order by duration_minutes) as p50,
     percentile_cont(0.75) within group (order by duration_minutes) as p75,
     percentile_cont(0.95) within group (order by duration_minutes) as p95,
+    max(duration_minutes) as longest,
     count(*) filter (where within_target) as within,
     min(target_minutes) as shortest_target, max(target_minutes) as longest_target
 from restore_attempts, refresh_info
 where outcome = 'succeeded' and duration_minutes is not null
+    and source_addon_key is not null
     and counted_at <= as_of and counted_at > as_of - interval '8760 hours'
 group by grouping sets ((database_type), ())
 having count(*) > 0
 order by grouping(database_type), p95 desc, database_type
+"""
+
+STALE = "select {columns} from load_freshness where is_stale order by last_read_at, part_key"
+PROBLEMS = "select {columns} from data_problems order by problem, restore_key"
+CHANGES = """
+select {columns} from evidence_changes where change_number > 1
+order by seen_at desc, quarter desc, addon_key
+"""
+READINGS = """
+select {columns} from restore_timestamp_readings
+where team_id in (select coalesce(team_id, '') from addon_recoverability where attempts > 0)
+order by team_id
 """
 
 
@@ -266,6 +389,10 @@ def read(connection: psycopg.Connection[dict[str, Any]]) -> Findings:
         quarters=_rows(connection, Quarter, QUARTERS),
         days=_rows(connection, Day, DAYS),
         durations=_rows(connection, Durations, DURATIONS),
+        stale=_rows(connection, Part, STALE),
+        problems=_rows(connection, Problem, PROBLEMS),
+        changes=_rows(connection, Change, CHANGES),
+        readings=_rows(connection, Reading, READINGS),
     )
 
 

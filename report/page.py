@@ -16,7 +16,7 @@ import vl_convert
 from markupsafe import Markup, escape
 
 from report import charts, words
-from report.marts import EVIDENCE, TESTED, VERDICTS
+from report.marts import COUNTED, EVIDENCE, NEED_ACTION, TESTED, VERDICTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 
 SIGNS = {
+    "no backup": "∅",
+    "stale backup": "◷",
     "never tested": "○",
     "failing": "✕",
     "overdue": "◆",
@@ -37,6 +39,8 @@ SIGNS = {
     "only failures": "✕",
     "not tested": "○",
     "not yet": "·",
+    "waived": "≈",
+    "out of scope": "□",
 }
 """A sign for each verdict and each evidence, so that colour alone tells nothing."""
 
@@ -45,7 +49,12 @@ QUARTERS_SHOWN = 13
 
 WORST_SHOWN = 10
 
-UNBROKEN = re.compile(r"\d{4}-\d\d-\d\d|[\d.]+ (?:min|days)")
+PROBLEMS_SHOWN = 50
+
+PROJECTS_FROM = 50
+"""Databases from which on each project is summed up too."""
+
+UNBROKEN = re.compile(r"\d+ [A-Z][a-z]{2} \d{4}|[\d.]+ (?:min|days|h|s)\b")
 """What is not to be broken in two at the end of a line."""
 
 
@@ -77,8 +86,40 @@ def failures_by(addons: Iterable[Addon], name: Callable[[Addon], str]) -> list[F
     return sorted(found, key=lambda row: (-row.failures, -row.attempts, row.name))
 
 
-def page(findings: Findings) -> str:
-    """Return the report as HTML."""
+@dataclass(frozen=True)
+class Project:
+    """What the databases of a project add up to."""
+
+    name: str
+    databases: int
+    need_action: int
+    proven: int
+
+
+def projects(findings: Findings) -> list[Project]:
+    """Add up the databases of each project, those with the most to do first."""
+    found: dict[str, list[Addon]] = {}
+    for addon in findings.current:
+        found.setdefault(addon.project_id, []).append(addon)
+    summed = [
+        Project(
+            name=addons[0].project_name,
+            databases=len(addons),
+            need_action=sum(addon.needs_action for addon in addons),
+            proven=sum(addon.verdict == "proven" for addon in addons),
+        )
+        for addons in found.values()
+    ]
+    return sorted(summed, key=lambda row: (-row.need_action, row.name))
+
+
+def page(findings: Findings, note: str = "") -> str:
+    """Return the report as HTML.
+
+    Args:
+        findings: what it shows.
+        note: what a reader must know of the data first, such as that they are simulated.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
@@ -91,23 +132,33 @@ def page(findings: Findings) -> str:
         instant=words.instant,
         duration=words.duration,
         days_ago=words.days_ago,
+        age=words.age,
         slug=lambda text: text.replace(" ", "-"),
         unbroken=unbroken,
         breakable=breakable,
     )
     environment.globals.update(count=words.count, share=words.share, signs=SIGNS)
     verdicts = Counter(addon.verdict for addon in findings.current)
-    style = _inline((HERE / "page.css").read_text(encoding="utf-8") + _widths(verdicts))
+    style = _inline(
+        (HERE / "page.css").read_text(encoding="utf-8") + _widths(verdicts) + _foot(findings)
+    )
     library = _inline(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
     script = _inline((HERE / "page.js").read_text(encoding="utf-8"))
-    every_quarter = sorted({row.quarter for row in findings.quarters})
+    every_quarter = _quarters(findings)
     quarters = every_quarter[-QUARTERS_SHOWN:]
     return environment.get_template("page.html").render(
         **findings._asdict(),
+        note=note,
         current=findings.current,
+        need_action=sum(addon.needs_action for addon in findings.current),
+        too_old=findings.too_old,
+        unsure=[row for row in findings.readings if row.reading != "started"],
+        problems_shown=PROBLEMS_SHOWN,
+        projects=projects(findings) if len(findings.current) > PROJECTS_FROM else [],
         deleted=findings.deleted,
         verdicts=verdicts,
-        verdict_names=VERDICTS,
+        verdict_names=VERDICTS[:-1],
+        needing=NEED_ACTION,
         evidence_names=EVIDENCE,
         figures=figures(findings),
         quarters_shown=quarters,
@@ -139,6 +190,15 @@ def _widths(verdicts: Counter[str]) -> str:
     )
 
 
+def _foot(findings: Findings) -> str:
+    """Return the style of what stands at the foot of each page on paper."""
+    day = words.day(findings.info.as_of)
+    return (
+        f'@page {{ @bottom-left {{ content: "Restore report, {day}"; font: 8pt sans-serif; }} '
+        '@bottom-right { content: counter(page) " / " counter(pages); font: 8pt sans-serif; } }'
+    )
+
+
 def _policy(*, scripts: Iterable[str], styles: Iterable[str]) -> Markup:
     """Return the policy by which a browser takes these scripts and styles, and nothing else."""
 
@@ -152,7 +212,8 @@ def _policy(*, scripts: Iterable[str], styles: Iterable[str]) -> Markup:
 
 def unbroken(text: str) -> Markup:
     """Return a text as HTML that keeps dates and durations on one line."""
-    return Markup(UNBROKEN.sub(r'<span class="nowrap">\g<0></span>', str(escape(text))))  # noqa: S704
+    text = str(escape(words.sentence(text)))
+    return Markup(UNBROKEN.sub(r'<span class="nowrap">\g<0></span>', text))  # noqa: S704
 
 
 def breakable(key: str) -> Markup:
@@ -162,15 +223,17 @@ def breakable(key: str) -> Markup:
 
 def figures(findings: Findings) -> dict[str, Any]:
     """Return the figures at the head of the page; texts with units."""
-    current = findings.current
+    judged = findings.judged
     succeeded = sum(addon.successes_90d for addon in findings.addons)
     failed = sum(addon.failures_90d for addon in findings.addons)
     overall = next((row for row in findings.durations if row.database_type is None), None)
-    quarters = sorted({row.quarter for row in findings.quarters})
-    now = [row for row in findings.quarters if quarters and row.quarter == quarters[-1]]
-    before = [row for row in findings.quarters if quarters[1:] and row.quarter == quarters[-2]]
+    quarters = _quarters(findings)
+    counted = [row for row in findings.quarters if row.evidence in COUNTED]
+    now = [row for row in counted if quarters and row.quarter == quarters[-1]]
+    before = [row for row in counted if quarters[1:] and row.quarter == quarters[-2]]
     return {
-        "proven": words.share(sum(addon.verdict == "proven" for addon in current), len(current)),
+        "proven": words.share(sum(addon.verdict == "proven" for addon in judged), len(judged)),
+        "of": len(judged),
         "succeeded": succeeded,
         "finished": succeeded + failed,
         "success_rate": words.share(succeeded, succeeded + failed),
@@ -182,6 +245,12 @@ def figures(findings: Findings) -> dict[str, Any]:
         "quarter_before": quarters[-2] if quarters[1:] else None,
         "before_share": words.share(_tested(before), len(before)),
     }
+
+
+def _quarters(findings: Findings) -> list[str]:
+    """Return the names of the quarters in the order of time."""
+    starts = {row.quarter: row.quarter_start for row in findings.quarters}
+    return sorted(starts, key=starts.__getitem__)
 
 
 def _tested(quarters: list[Quarter]) -> int:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import datetime
 
 NONE = "\N{EN DASH}"
 """Written for what there is not."""
 
 MINUTES_WITHOUT_HOURS = 120
 TENTHS_BELOW = 10
+HOURS_WITHOUT_DAYS = 48
 
 
 def day(moment: date | datetime | None) -> str:
@@ -60,3 +63,20 @@ def days_ago(days: int | None) -> str:
     if days is None:
         return "never"
     return "today" if days == 0 else f"{count(days, 'day')} ago"
+
+
+def age(hours: float | None) -> str:
+    """Write an age: hours up to two days, then days."""
+    if hours is None:
+        return NONE
+    if hours < HOURS_WITHOUT_DAYS:
+        return f"{hours:.0f} h" if hours >= 1 else duration(hours * 60)
+    return count(round(hours / 24), "day")
+
+
+def sentence(text: str) -> str:
+    """Write the days and minutes of a reason of the marts as all others."""
+    text = re.sub(
+        r"\b(\d{4})-(\d\d)-(\d\d)\b", lambda found: day(date.fromisoformat(found[0])), text
+    )
+    return re.sub(r"\b(\d+(?:\.\d+)?) min\b", lambda found: duration(float(found[1])), text)

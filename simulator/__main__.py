@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 from simulator.behaviour import Behaviour
+from simulator.company import CAST
 from simulator.serving import TOKEN, serve
 from simulator.world import World
 
@@ -26,7 +27,7 @@ def arguments() -> argparse.Namespace:
     option("--world", choices=["company", "fan-out"], default="company")
     option("--seed", type=int, default=7, help="seed of all that is random (default: 7)")
     option("--projects", type=int, default=1, help="fan-out: number of projects (default: 1)")
-    option("--addons", type=int, help="databases (company, 12 of 18), per project (fan-out, 400)")
+    option("--addons", type=int, help="databases (company, all 18), per project (fan-out, 400)")
     option("--months", type=int, default=18, help="company: months of history (default: 18)")
     option("--restores", type=int, default=100, help="fan-out: restores an addon (default: 100)")
     option("--latency", type=float, default=0, help="seconds before each answer (default: 0)")
@@ -40,7 +41,7 @@ def arguments() -> argparse.Namespace:
 def world(options: argparse.Namespace) -> World:
     """Build the world that was asked for."""
     if options.world == "company":
-        return World.company(options.seed, options.addons or 12, options.months)
+        return World.company(options.seed, options.addons or len(CAST), options.months)
     return World.fan_out(
         options.projects, options.addons or 400, options.restores, seed=options.seed
     )

@@ -22,6 +22,9 @@ NAMES = {
 }
 """libpq's variables that are not named as the others: PG and the parameter, without underscores."""
 
+BUILDING = {"build", "run", "seed"}
+"""Commands of dbt that write, before which the rules are checked."""
+
 
 def main() -> None:
     """Set the variables that profiles.yml and libpq read, then hand over to dbt."""
@@ -34,6 +37,16 @@ def main() -> None:
         os.environ.update(_variables(os.environ[URL]))
     elif os.environ.get("DBT_TARGET", "postgres") == "postgres" and "PGDATABASE" not in os.environ:
         sys.exit(f"Which warehouse? Set {URL}")
+
+    if BUILDING.intersection(sys.argv[1:]):
+        sys.path.insert(0, here)
+        import rules  # type: ignore[import-not-found] # noqa: PLC0415 - beside this file
+
+        rules.check(Path(os.environ["DBT_PROJECT_DIR"]) / "seeds")
+
+    if "build" in sys.argv[1:]:
+        # Unit tests try the models and not the warehouse; `run.py test` runs them.
+        sys.argv.append("--exclude-resource-type=unit_test")
 
     from dbt.cli.main import cli  # type: ignore[import-not-found] # noqa: PLC0415 - takes seconds
 

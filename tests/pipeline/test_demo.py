@@ -68,6 +68,11 @@ def test_its_numbers_are_the_simulators(
     assert re.search(r"^As of .*, \d+ databases:$", shown, re.MULTILINE)
     assert f"\n  {home / 'report' / 'report.html'}\n" in shown
     assert (home / "report" / "restore_drill_evidence.csv").exists()
+    page = (home / "report" / "report.html").read_text(encoding="utf-8")
+    assert "These data are simulated" in page
+    assert "Restored elsewhere:" in shown
+    for verdict in ("stale backup", "waived"):
+        assert re.search(rf"<li><b>[1-9]\d*</b> <span class=\"{verdict.replace(' ', '-')}\">", page)
     assert not running(home)
 
 

@@ -64,7 +64,7 @@ def one() -> World:
 
 def company() -> World:
     """Two units of the simulated company, and what somebody made of their names."""
-    world = World.company()
+    world = World.company(addons=24)
     world.projects()[0]["name"] = NASTY
     addon = world.add_addon("shop", "odd", name=NASTY, type=NASTY)
     world.add_restore("shop", "odd", backupId=NASTY)

@@ -31,8 +31,11 @@ def rows(report: Report, mart: str) -> list[dict[str, str]]:
 def test_file_has_all_rows_and_columns(mart: str, report: Report) -> None:
     expected = report.warehouse.query(f"select * from {mart}")  # noqa: S608
     found = rows(report, mart)
-    assert len(found) == len(expected) > 0
-    assert list(found[0]) == list(expected[0])
+    assert len(found) == len(expected)
+    if expected:
+        assert list(found[0]) == list(expected[0])
+    else:
+        assert mart == "data_problems"
 
 
 def test_formulas_are_text(report: Report) -> None:
@@ -77,4 +80,4 @@ def test_empty_warehouse_gives_files_with_a_head(report_of: Callable[[str], Repo
     for mart in ORDERED_BY:
         text = (report_of("empty").folder / f"{mart}.csv").read_text(encoding="utf-8-sig")
         assert text.count("\n") == 1
-        assert "addon_key" in text
+        assert "addon_key" in text or mart == "data_problems"

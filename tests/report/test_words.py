@@ -57,3 +57,23 @@ def test_times_are_in_utc() -> None:
 )
 def test_days_ago(days: int | None, expected: str) -> None:
     assert words.days_ago(days) == expected
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [
+        (None, "\N{EN DASH}"),
+        (0.5, "30 min"),
+        (26, "26 h"),
+        (47.6, "48 h"),
+        (50, "2 days"),
+        (9999, "417 days"),
+    ],
+)
+def test_age(hours: float | None, expected: str) -> None:
+    assert words.age(hours) == expected
+
+
+def test_days_and_minutes_of_a_reason_are_written_as_all_others() -> None:
+    assert words.sentence("Due since 2026-05-01") == "Due since 1 May 2026"
+    assert words.sentence("150 min over the target") == "2 h 30 min over the target"

@@ -45,7 +45,7 @@ def test_it_says_when_it_is_ready_and_ends_quietly(tmp_path: Path, number: signa
     ready = tmp_path / "ready.json"
     with process("--token", "secret", "--ready-file", str(ready)) as (running, url):
         assert json.loads(ready.read_text()) == {"url": url, "token": "secret"}
-        assert ask(url, "/v1/projects").json()["pagination"]["count"] == 4
+        assert ask(url, "/v1/projects").json()["pagination"]["count"] == 6
         assert ask(url, "/_simulator/requests").json() == {"total": 1, "lists": {"projects": 1}}
         running.send_signal(number)
         assert running.communicate(timeout=10) == ("", "")
@@ -55,7 +55,7 @@ def test_it_says_when_it_is_ready_and_ends_quietly(tmp_path: Path, number: signa
 def test_its_clock_is_moved_from_outside() -> None:
     with process() as (_, url):
         before = ask(url, "/_simulator/world").json()
-        assert (before["projects"], before["addons"]) == (4, 12)
+        assert (before["projects"], before["addons"]) == (6, 22)
         by_addon = sum(sum(addon["restores"].values()) for addon in before["byAddon"])
         assert by_addon == before["restores"]
         moved = requests.post(f"{url}/_simulator/advance", json={"days": 90}, timeout=5)

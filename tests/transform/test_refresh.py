@@ -23,6 +23,10 @@ MARTS = {
     "addon_recoverability": "addon_key",
     "restore_drill_evidence": "evidence_key",
     "daily_restore_activity": "activity_key",
+    "backup_status": "addon_key",
+    "load_freshness": "part_key",
+    "data_problems": "problem_key",
+    "restore_timestamp_readings": "team_id",
     "refresh_info": "as_of",
 }
 NO_ROWS = {**dict.fromkeys(MARTS, 0), "refresh_info": 1}
@@ -67,7 +71,9 @@ def test_incremental_equals_full_refresh(world: World, engine: Warehouse) -> Non
         "and \"addonId\" = '{addonId}' and id = '{id}'".format(**gone)
     )
     addon = changed["addons"][2]
-    engine.set_targets(f"{addon['projectId']},{addon['id']},7")
+    engine.set_rules(
+        {"rule": "own", "project": addon["projectId"], "addon": addon["id"], "rto_minutes": 7}
+    )
     engine.build(as_of=world.now, rto_minutes=45)
     incremental = all_marts(engine)
     engine.build(UNTESTED, "--full-refresh", as_of=world.now, rto_minutes=45)
@@ -143,8 +149,14 @@ def test_named_addons_need_no_listing(world: World, engine: Warehouse) -> None:
     assert {row["backup_known"] for row in attempts.values()} == {None}
 
 
-def test_tables_need_not_be_there(engine: Warehouse) -> None:
-    engine.build(as_of=START)
+def test_restores_must_be_there(engine: Warehouse) -> None:
+    """A misspelt schema is an error, and leaves the answers of before."""
+    printed = engine.build(as_of=START, succeeds=False)
+    assert "There is no table northflank.restores to read" in printed
+
+
+def test_tables_need_not_be_there_if_that_is_said(engine: Warehouse) -> None:
+    engine.build(as_of=START, allow_missing_restores=True)
     assert {name: len(rows) for name, rows in all_marts(engine).items()} == NO_ROWS
 
 
@@ -155,6 +167,7 @@ def test_tables_may_be_empty(warehouse: Postgres) -> None:
 
 
 def test_as_of_is_the_start_of_the_run_unless_given(warehouse: Postgres) -> None:
+    warehouse.load({"restores": []})
     warehouse.dbt("build", UNTESTED)
     (info,) = warehouse.query(
         "select as_of = refreshed_at as same, now() - as_of < '1 hour' as recent from refresh_info"
@@ -167,6 +180,7 @@ def test_as_of_is_the_start_of_the_run_unless_given(warehouse: Postgres) -> None
     [("2026-07-01", date(2026, 7, 1)), ("2026-07-01T01:30:00+02:00", date(2026, 6, 30))],
 )
 def test_as_of_takes_a_day_or_a_time(given: str, day: date, warehouse: Postgres) -> None:
+    warehouse.load({"restores": []})
     warehouse.dbt("build", UNTESTED, "--vars", json.dumps({"as_of": given}))
     (info,) = warehouse.query("select (as_of at time zone 'UTC')::date as day from refresh_info")
     assert info["day"] == day
@@ -197,33 +211,25 @@ def test_odd_rows_only_warn(warehouse: Postgres) -> None:
     world.add_addon("shop", "orders", status="hibernating")
     world.add_restore("shop", "orders", "new-status", "hibernating")
     world.add_restore("shop", "orders", "undated", restoreTimestamp=None, completedAt=None)
-    world.add_restore("shop", "orders", "backwards", restoreTimestamp="2026-12-24T00:00:00.000Z")
+    world.add_restore("shop", "orders", "backwards", restoreTimestamp="2026-07-02T00:00:00.000Z")
     world.add_restore("shop", "orders", "stuck", "in-progress")
     world.advance(days=3)
     world.add_restore("shop", "orders", "later")
     warehouse.load(rows_of(world))
     warehouse.query("update restores set status = 'in-progress' where id = 'stuck'")
-    warehouse.set_targets("shop,oders,15")
     printed = warehouse.build(as_of=START + timedelta(days=2))
 
     warnings = re.findall(r"Warning in test (\w+)", printed)
-    assert {re.sub("__.*", "", name) for name in warnings} == {
+    assert {re.sub("(status|outcome)__.*", r"\1", name) for name in warnings} == {
         "accepted_values_restore_attempts_outcome",
-        "accepted_values_stg_addons_addon_status",
-        "accepted_values_stg_restores_status",
+        "accepted_values_stg_northflank__addons_addon_status",
+        "accepted_values_stg_northflank__restores_status",
         "no_restore_is_dated_after_as_of",
         "not_null_restore_attempts_counted_at",
-        "not_null_stg_restores_started_at",
+        "not_null_stg_northflank__restores_restore_timestamp",
         "restores_do_not_run_for_days",
         "restores_end_after_they_start",
-        "targets_name_known_addons",
     }
-
-
-def test_target_given_twice_fails(warehouse: Postgres) -> None:
-    warehouse.set_targets("shop,orders,15", "shop,orders,20")
-    printed = warehouse.build(as_of=START, succeeds=False)
-    assert "Failure in test targets_are_given_once" in printed
 
 
 def test_dbt_warns_of_nothing_in_the_project(warehouse: Postgres) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shlex
@@ -34,6 +35,8 @@ SCHEMAS = Path(tap_northflank_restores.__file__).parent / "schemas"
 KEYS = {
     "projects": ["id"],
     "addons": ["projectId", "id"],
+    "addon_details": ["projectId", "id"],
+    "backup_schedules": ["projectId", "addonId", "id"],
     "backups": ["projectId", "addonId", "id"],
     "restores": ["projectId", "addonId", "id"],
 }
@@ -148,11 +151,26 @@ class Warehouse(ABC):
     def _environment(self) -> dict[str, str]:
         """Return the variables that lead dbt here."""
 
-    def set_targets(self, *lines: str) -> None:
-        """Give addons a target: lines of `projectId,addonId,minutes`."""
-        seed = self.project / "seeds" / "addon_targets.csv"
-        header = seed.read_text().splitlines()[0]
-        seed.write_text("\n".join([header, *lines, ""]))
+    def set_rules(self, *rules: dict[str, object]) -> None:
+        """Set the rules of the policy: the values of each that are not empty, by column."""
+        self._set_seed("restore_policies", *rules)
+
+    def set_drill_addons(self, *lines: str) -> None:
+        """Declare drill addons: lines of `project,addon,source project,source addon`."""
+        names = self._columns("drill_addons")
+        rows = [dict(zip(names, line.split(","), strict=True)) for line in lines]
+        self._set_seed("drill_addons", *rows)
+
+    def _columns(self, seed: str) -> list[str]:
+        path = self.project / "seeds" / f"{seed}.csv"
+        return path.read_text().splitlines()[0].split(",")
+
+    def _set_seed(self, seed: str, *rows: dict[str, Any]) -> None:
+        names = self._columns(seed)
+        with (self.project / "seeds" / f"{seed}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
 
     def build(
         self, *arguments: str, as_of: datetime, succeeds: bool = True, **variables: object
@@ -220,7 +238,12 @@ class Postgres(Warehouse):
 class DuckDB(Warehouse):
     """A DuckDB file, into which the rows are put here: its loader loses some."""
 
-    TYPES: ClassVar = {"object": "json", "array": "varchar[]", "string": "varchar"}
+    TYPES: ClassVar = {
+        "object": "json",
+        "array": "varchar[]",
+        "string": "varchar",
+        "integer": "bigint",
+    }
 
     def __init__(self, home: Path) -> None:
         """Take an empty folder for the database."""

@@ -24,7 +24,7 @@
 {%- endmacro %}
 
 {% macro default__utc_date(expression) -%}
-    cast(({{ expression }} at time zone 'UTC') as date)
+    cast((({{ expression }}) at time zone 'UTC') as date)
 {%- endmacro %}
 
 {# Minutes from one instant to another. #}

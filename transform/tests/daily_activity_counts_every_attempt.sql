@@ -3,11 +3,11 @@ with days as (
     select
         coalesce(sum(attempts), 0) as attempts,
         coalesce(sum(successes + failures + aborted + running + unknown), 0) as outcomes
-    from {{ ref('daily_restore_activity') }}
+    from {{ ref('northflank_restores', 'daily_restore_activity') }}
 ),
 
 attempts as (
-    select count(*) as attempts from {{ ref('restore_attempts') }}
+    select count(*) as attempts from {{ ref('northflank_restores', 'restore_attempts') }}
     where counted_at <= {{ as_of() }}
 )
 

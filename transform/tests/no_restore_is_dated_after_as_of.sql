@@ -2,5 +2,5 @@
 -- lies in the past on purpose.
 {{ config(severity='warn') }}
 
-select * from {{ ref('restore_attempts') }}
+select * from {{ ref('northflank_restores', 'restore_attempts') }}
 where counted_at > {{ as_of() }}

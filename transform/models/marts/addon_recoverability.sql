@@ -1,33 +1,49 @@
--- One row an addon: can it be restored, when was that last proven, how long does it take.
+-- One row an addon: is there a backup, can it be restored, when was that last proven, how long does it
+-- take. What was restored elsewhere counts for the addon whose backup it was.
 with attempts as (
-    select * from {{ ref('restore_attempts') }}
-    where counted_at <= {{ as_of() }}
+    select
+        source_addon_key,
+        addon_key,
+        source_basis,
+        outcome,
+        counted_at,
+        restore_id,
+        backup_id,
+        backup_name,
+        backup_age_hours,
+        duration_minutes,
+        within_target
+    from {{ ref('northflank_restores', 'restore_attempts') }}
+    where counted_at <= {{ as_of() }} and source_addon_key is not null
 ),
 
 ranked as (
     select
         *,
         row_number() over (
-            partition by addon_key, outcome order by counted_at desc, restore_id desc
+            partition by source_addon_key, outcome order by counted_at desc, restore_id desc
         ) as nth_of_outcome,
         row_number() over (
-            partition by addon_key, outcome, duration_minutes is not null
+            partition by source_addon_key, outcome, duration_minutes is not null
             order by counted_at desc, restore_id desc
         ) as nth_measured,
         -- Of two at the same instant, the failed one counts.
         row_number() over (
-            partition by addon_key, outcome in ('succeeded', 'failed')
+            partition by source_addon_key, outcome in ('succeeded', 'failed')
             order by counted_at desc, outcome asc, restore_id desc
         ) as nth_finished,
         row_number() over (
-            partition by addon_key order by counted_at desc, restore_id desc
-        ) as nth
+            partition by source_addon_key order by counted_at desc, restore_id desc
+        ) as nth,
+        max(case when outcome = 'succeeded' then counted_at end) over (
+            partition by source_addon_key
+        ) as success_at
     from attempts
 ),
 
 counts as (
     select
-        addon_key,
+        source_addon_key as addon_key,
         count(*) as attempts,
         sum(case when outcome = 'running' then 1 else 0 end) as running,
         max(case when nth = 1 then counted_at end) as last_attempt_at,
@@ -35,6 +51,12 @@ counts as (
         max(case when nth_finished = 1 and outcome in ('succeeded', 'failed') then outcome end)
             as last_finished_outcome,
         max(case when outcome = 'failed' then counted_at end) as last_failure_at,
+        sum(
+            case
+                when outcome = 'failed' and coalesce(counted_at >= success_at, true) then 1
+                else 0
+            end
+        ) as failures_since_success,
         {%- for days in (90, 365) %}
         {%- set inside = "counted_at > " ~ days_ago(days) %}
         sum(case when {{ inside }} then 1 else 0 end) as attempts_{{ days }}d,
@@ -49,7 +71,7 @@ counts as (
         {{ percentile(0.5, measured) }} as median_minutes_365d,
         {{ percentile(0.95, measured) }} as p95_minutes_365d
     from ranked
-    group by addon_key
+    group by source_addon_key
 ),
 
 last_success as (
@@ -57,14 +79,25 @@ last_success as (
     where outcome = 'succeeded' and nth_of_outcome = 1
 ),
 
--- What the duration is judged by: the last success that has one and is not overdue itself.
+-- What the duration is judged by: the last success that has one; below, unless it is overdue itself.
 last_measured as (
     select * from ranked
-    where
-        outcome = 'succeeded'
-        and duration_minutes is not null
-        and nth_measured = 1
-        and counted_at >= {{ days_ago(var('overdue_after_days')) }}
+    where outcome = 'succeeded' and duration_minutes is not null and nth_measured = 1
+),
+
+-- What may be missed under 'never tested'.
+not_counted as (
+    select
+        addon_key,
+        count(*) as not_counted
+    from {{ ref('northflank_restores', 'restore_attempts') }}
+    where counted_at is null or counted_at > {{ as_of() }} or source_addon_key is null
+    group by addon_key
+),
+
+rules as (
+    select * from {{ ref('northflank_restores', 'int_northflank__policy_periods') }}
+    where valid_from <= {{ as_of() }} and valid_to > {{ as_of() }}
 ),
 
 answers as (
@@ -80,12 +113,14 @@ answers as (
         addons.is_current,
         addons.last_seen_at,
         last_success.counted_at as last_success_at,
-        cast(
-            floor({{ minutes_between('last_success.counted_at', as_of()) }} / 1440) as integer
-        ) as days_since_success,
+        {{ dbt.datediff(utc_date('last_success.counted_at'), utc_date(as_of()), 'day') }}
+            as days_since_success,
         last_success.restore_id as last_success_restore_id,
+        last_success.addon_key as last_success_restored_into,
+        last_success.source_basis as last_success_source_basis,
         last_success.backup_id as last_success_backup_id,
         last_success.backup_name as last_success_backup_name,
+        last_success.backup_age_hours as last_success_backup_age_hours,
         last_success.duration_minutes as last_success_minutes,
         last_success.within_target as last_success_within_target,
         counts.last_attempt_at,
@@ -107,21 +142,53 @@ answers as (
         coalesce(counts.measured_365d, 0) as measured_365d,
         counts.median_minutes_365d,
         counts.p95_minutes_365d,
-        cast(
-            coalesce(targets.rto_minutes, {{ var('rto_minutes') }}) as numeric(18, 3)
-        ) as target_minutes,
-        targets.rto_minutes is not null as has_own_target,
-        last_measured.duration_minutes as judged_minutes,
-        coalesce(last_success.counted_at < {{ days_ago(var('overdue_after_days')) }}, true)
-            as is_overdue
-    from {{ ref('addon_directory') }} as addons
+        cast(rules.rto_minutes as numeric(18, 3)) as target_minutes,
+        cast(rules.drill_interval_days as numeric(18, 3)) as drill_interval_days,
+        rules.rule,
+        rules.owner,
+        coalesce(rules.in_scope, drills.addon_key is null) as in_scope,
+        coalesce(rules.waiver_until >= {{ utc_date(as_of()) }}, false) as is_waived,
+        rules.waiver_reason,
+        rules.waiver_until,
+        drills.addon_key is not null as is_drill_addon,
+        drills.is_declared as is_declared_drill,
+        drills.source_addon_key as drill_source_addon_key,
+        drills.sources as drill_sources,
+        case
+            when
+                {{ minutes_between('last_measured.counted_at', as_of()) }}
+                <= rules.drill_interval_days * 1440
+                then last_measured.duration_minutes
+        end as judged_minutes,
+        coalesce(
+            {{ minutes_between('last_success.counted_at', as_of()) }}
+            > rules.drill_interval_days * 1440,
+            true
+        ) as is_overdue,
+        {{ utc_date(
+            "last_success.counted_at + interval '1 minute' * cast("
+            ~ "rules.drill_interval_days * 1440 as integer)") }} as next_drill_due_on,
+        counts.failures_since_success,
+        coalesce(not_counted.not_counted, 0) as not_counted,
+        addons.known_since,
+        backups.is_known as backups_known,
+        backups.newest_backup_at,
+        backups.newest_age_hours as newest_backup_age_hours,
+        backups.rpo_hours,
+        backups.has_no_backup,
+        backups.is_stale as backup_is_stale,
+        backups.failures_30d as backup_failures_30d,
+        backups.backups_read_at
+    from {{ ref('northflank_restores', 'int_northflank__addons') }} as addons
     left join counts on addons.addon_key = counts.addon_key
-    left join last_success on addons.addon_key = last_success.addon_key
-    left join last_measured on addons.addon_key = last_measured.addon_key
-    left join {{ ref('addon_targets') }} as targets
-        on
-            addons.project_id = targets.project_id
-            and addons.addon_id = targets.addon_id
+    left join last_success on addons.addon_key = last_success.source_addon_key
+    left join last_measured on addons.addon_key = last_measured.source_addon_key
+    left join not_counted on addons.addon_key = not_counted.addon_key
+    left join rules on addons.addon_key = rules.addon_key
+    left join {{ ref('northflank_restores', 'int_northflank__drill_addons') }} as drills
+        on addons.addon_key = drills.addon_key
+    left join {{ ref('northflank_restores', 'backup_status') }} as backups
+        on addons.addon_key = backups.addon_key
 ),
 
 -- The worst first: the first line that holds is the verdict.
@@ -129,11 +196,16 @@ judged as (
     select
         *,
         case
-            when last_finished_outcome is null then 1
-            when last_finished_outcome = 'failed' then 2
-            when is_overdue then 3
-            when judged_minutes > target_minutes then 4
-            else 5
+            when not is_current then 10
+            when not in_scope then 9
+            when is_waived then 8
+            when has_no_backup then 1
+            when backup_is_stale then 2
+            when last_finished_outcome is null then 3
+            when last_finished_outcome = 'failed' then 4
+            when is_overdue then 5
+            when judged_minutes > target_minutes then 6
+            else 7
         end as verdict_rank
     from answers
 )
@@ -150,54 +222,78 @@ select
     is_current,
     last_seen_at,
     case verdict_rank
-        when 1 then 'never tested'
-        when 2 then 'failing'
-        when 3 then 'overdue'
-        when 4 then 'slow'
-        else 'proven'
+        {%- for verdict in (
+            'no backup', 'stale backup', 'never tested', 'failing', 'overdue', 'slow', 'proven',
+            'waived', 'out of scope', 'deleted'
+        ) %}
+        when {{ loop.index }} then '{{ verdict }}'
+        {%- endfor %}
     end as verdict,
     verdict_rank,
+    verdict_rank <= 6 as needs_action,
     case verdict_rank
         when 1 then
-            case
-                when attempts = 0 then 'No restore on record'
-                else
-                    'No restore came to an end: ' || cast(attempts as {{ dbt.type_string() }})
-                    || ' on record, ' || cast(running as {{ dbt.type_string() }}) || ' running'
+            'No completed backup is listed'
+            || case
+                when backup_failures_30d > 0 then
+                    '; failed in 30 days: ' || cast(backup_failures_30d as {{ dbt.type_string() }})
+                else ''
             end
         when 2 then
-            'Last attempt failed on '
-            || cast({{ utc_date('last_failure_at') }} as {{ dbt.type_string() }})
-            || case
-                when last_success_at is null then ', never restored'
-                else
-                    ', last restored on '
-                    || cast({{ utc_date('last_success_at') }} as {{ dbt.type_string() }})
-            end
+            'No backup completed since '
+            || cast({{ utc_date('newest_backup_at') }} as {{ dbt.type_string() }})
+            || '; failed in 30 days: '
+            || cast(coalesce(backup_failures_30d, 0) as {{ dbt.type_string() }})
         when 3 then
-            'Last restored on '
-            || cast({{ utc_date('last_success_at') }} as {{ dbt.type_string() }})
-            || ', more than {{ var("overdue_after_days") }} days ago'
-        when 4 then
-            -- A second too long is not to read 'Took 60 min, target 60 min'.
-            'Took ' || {{ minutes_text('greatest(judged_minutes, target_minutes + 0.1)') }}
-            || ', target ' || {{ minutes_text('target_minutes') }}
-        else
-            'Restored on '
-            || cast({{ utc_date('last_success_at') }} as {{ dbt.type_string() }})
-            || case
-                when judged_minutes is null then ', time not known'
-                else
-                    ' in ' || {{ minutes_text('judged_minutes') }}
-                    || ', target ' || {{ minutes_text('target_minutes') }}
+            case
+                when attempts > 0 then
+                    'No restore came to an end: ' || cast(attempts as {{ dbt.type_string() }})
+                    || ' on record, ' || cast(running as {{ dbt.type_string() }}) || ' running'
+                when not_counted > 0 then
+                    'No restore that counts; not counted: ' || cast(not_counted as {{ dbt.type_string() }})
+                    || ', see data_problems'
+                else 'No restore on record'
             end
+        when 4 then
+            'Failed on '
+            || cast({{ utc_date('last_failure_at') }} as {{ dbt.type_string() }})
+            || ', failures since the last success: '
+            || cast(failures_since_success as {{ dbt.type_string() }})
+        when 5 then
+            'Due since ' || cast(next_drill_due_on as {{ dbt.type_string() }})
+        when 6 then
+            -- A second too long is not to read '0 min over the target'.
+            {{ minutes_text('greatest(judged_minutes - target_minutes, 0.1)') }}
+            || ' over the target'
+        when 7 then
+            'Next drill due by ' || cast(next_drill_due_on as {{ dbt.type_string() }})
+            || case when judged_minutes is null then ', duration not known' else '' end
+            || case
+                when last_success_restored_into <> addon_key
+                    then ', restored into ' || last_success_restored_into
+                else ''
+            end
+        when 8 then
+            'Waived until ' || cast(waiver_until as {{ dbt.type_string() }}) || ': ' || coalesce(waiver_reason, '')
+        when 9 then
+            case
+                when is_drill_addon and drill_sources > 1 then 'Drill addon of several databases'
+                when is_drill_addon then
+                    'Drill addon of ' || coalesce(drill_source_addon_key, 'no known database')
+                else 'By the rule ' || rule
+            end
+        else 'No longer in the account'
     end as reason,
     last_success_at,
     days_since_success,
     is_overdue,
+    next_drill_due_on,
     last_success_restore_id,
+    last_success_restored_into,
+    last_success_source_basis,
     last_success_backup_id,
     last_success_backup_name,
+    last_success_backup_age_hours,
     last_success_minutes,
     last_success_within_target,
     last_attempt_at,
@@ -216,6 +312,16 @@ select
     median_minutes_365d,
     p95_minutes_365d,
     target_minutes,
-    has_own_target,
+    drill_interval_days,
+    rule,
+    owner,
+    in_scope,
+    is_drill_addon,
+    waiver_until,
+    known_since,
+    backups_known,
+    newest_backup_at,
+    newest_backup_age_hours,
+    rpo_hours,
     {{ as_of() }} as as_of
 from judged

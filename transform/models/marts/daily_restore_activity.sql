@@ -1,6 +1,6 @@
 -- One row a day (UTC) and project with at least one attempt.
 with attempts as (
-    select * from {{ ref('restore_attempts') }}
+    select * from {{ ref('northflank_restores', 'restore_attempts') }}
     where counted_at <= {{ as_of() }}
 )
 

@@ -1,6 +1,7 @@
--- One row a restore. Each run computes them all and writes those that are new or differ, so the
--- table equals a full refresh: also after a late row, a renamed addon or a changed target. What is
--- no longer in the source goes at the end (`not exists`, as `not in` takes a quadratic time).
+-- One row a restore: where it ran (the addon), and whose backup it restored (the source). Each run
+-- computes them all and writes those that are new or differ, so the table equals a full refresh:
+-- also after a late row, a renamed addon or a changed rule. What is no longer in the source goes at
+-- the end (`not exists`, as `not in` takes a quadratic time).
 {{ config(
     materialized='incremental',
     unique_key='restore_key',
@@ -8,21 +9,18 @@
     on_schema_change='fail',
     indexes=[{'columns': ['restore_key'], 'unique': true}, {'columns': ['addon_key']}],
     post_hook="delete from {{ this }} where not exists (
-        select 1 from {{ ref('stg_restores') }} as restores
+        select 1 from {{ ref('northflank_restores', 'stg_northflank__restores') }} as restores
         where restores.restore_key = {{ this }}.restore_key
     )",
 ) }}
 
-with restores as (
-    select * from {{ ref('stg_restores') }}
+with backups_loaded as (
+    select exists(select 1 from {{ ref('northflank_restores', 'stg_northflank__backups') }})
+        as any_backup
 ),
 
-backups as (
-    select * from {{ ref('stg_backups') }}
-),
-
-backups_loaded as (
-    select count(*) > 0 as any_backup from backups
+addons as (
+    select * from {{ ref('northflank_restores', 'int_northflank__addons') }}
 ),
 
 joined as (
@@ -35,12 +33,26 @@ joined as (
         restores.addon_id,
         addons.addon_name,
         addons.database_type,
+        case
+            when declared.addon_key is not null then declared.source_addon_key
+            when lineage.restore_key is not null then lineage.source_addon_key
+            else restores.addon_key
+        end as source_addon_key,
+        case
+            when declared.addon_key is not null then 'declared'
+            else coalesce(lineage.source_basis, 'assumed')
+        end as source_basis,
         restores.restore_id,
         restores.backup_id,
-        backups.backup_name,
-        backups.created_at as backup_created_at,
-        case when backups_loaded.any_backup then backups.backup_id is not null end
-            as backup_known,
+        lineage.backup_name,
+        coalesce(
+            lineage.backup_created_at,
+            case when readings.reading = 'backup created' then restores.restore_timestamp end
+        ) as backup_created_at,
+        case
+            when backups_loaded.any_backup
+                then coalesce(lineage.source_addon_key is not null, false)
+        end as backup_known,
         restores.status,
         case
             when restores.status = 'completed' then 'succeeded'
@@ -49,62 +61,78 @@ joined as (
             when restores.status in ('scheduled', 'in-progress', 'aborting') then 'running'
             else 'unknown'
         end as outcome,
-        restores.started_at,
+        restores.restore_timestamp,
+        case when readings.reading = 'started' then restores.restore_timestamp end as started_at,
         restores.ended_at,
-        -- Equal times are no measurement, and an end before the start is none either.
-        case
-            when restores.ended_at > restores.started_at
-                then cast(
-                    {{ minutes_between('restores.started_at', 'restores.ended_at') }}
-                    as numeric(18, 3)
-                )
-        end as duration_minutes,
-        coalesce(
-            targets.rto_minutes, {{ var('rto_minutes') }}
-        ) as target_minutes
-    from restores
-    inner join {{ ref('addon_directory') }} as addons on restores.addon_key = addons.addon_key
-    left join backups
-        on
-            restores.addon_key = backups.addon_key
-            and restores.backup_id = backups.backup_id
-    left join {{ ref('addon_targets') }} as targets
-        on
-            restores.project_id = targets.project_id
-            and restores.addon_id = targets.addon_id
+        coalesce(restores.ended_at, restores.restore_timestamp) as counted_at
+    from {{ ref('northflank_restores', 'stg_northflank__restores') }} as restores
+    inner join addons on restores.addon_key = addons.addon_key
+    inner join {{ ref('northflank_restores', 'restore_timestamp_readings') }} as readings
+        on coalesce(addons.team_id, '') = readings.team_id
+    left join {{ ref('northflank_restores', 'restore_lineage') }} as lineage
+        on restores.restore_key = lineage.restore_key
+    left join {{ ref('northflank_restores', 'int_northflank__declared_sources') }} as declared
+        on restores.addon_key = declared.addon_key
     cross join backups_loaded
 ),
 
-attempts as (
+-- Under the second reading there is no start, so there is no duration. Equal times are no
+-- measurement, nor is an end before the start, nor less than a second.
+measured as (
     select
-        restore_key,
-        addon_key,
-        team_id,
-        project_id,
-        project_name,
-        addon_id,
-        addon_name,
-        database_type,
-        restore_id,
-        backup_id,
-        backup_name,
-        backup_created_at,
-        backup_known,
-        status,
-        outcome,
-        outcome = 'running' as is_running,
-        started_at,
-        ended_at,
-        coalesce(ended_at, started_at) as counted_at,
-        {{ utc_date('coalesce(ended_at, started_at)') }} as counted_on,
-        duration_minutes,
-        cast(target_minutes as numeric(18, 3)) as target_minutes,
-        case when outcome = 'succeeded' then duration_minutes <= target_minutes end
-            as within_target
+        *,
+        case
+            when {{ minutes_between('started_at', 'ended_at') }} >= 1.0 / 60
+                then cast({{ minutes_between('started_at', 'ended_at') }} as numeric(18, 3))
+        end as duration_minutes
     from joined
 )
 
-select * from attempts
+select
+    measured.restore_key,
+    measured.addon_key,
+    measured.team_id,
+    measured.project_id,
+    measured.project_name,
+    measured.addon_id,
+    measured.addon_name,
+    measured.database_type,
+    measured.source_addon_key,
+    measured.source_basis,
+    measured.restore_id,
+    measured.backup_id,
+    measured.backup_name,
+    measured.backup_created_at,
+    measured.backup_known,
+    case
+        when measured.counted_at >= measured.backup_created_at
+            then cast(
+                {{ minutes_between(
+                    'measured.backup_created_at',
+                    'coalesce(measured.started_at, measured.counted_at)'
+                ) }} / 60 as numeric(18, 1)
+            )
+    end as backup_age_hours,
+    measured.status,
+    measured.outcome,
+    measured.outcome = 'running' as is_running,
+    measured.started_at,
+    measured.ended_at,
+    measured.counted_at,
+    {{ utc_date('measured.counted_at') }} as counted_on,
+    measured.duration_minutes,
+    cast(periods.rto_minutes as numeric(18, 3)) as target_minutes,
+    case
+        when measured.outcome = 'succeeded'
+            then measured.duration_minutes <= periods.rto_minutes
+    end as within_target,
+    periods.rule
+from measured
+left join {{ ref('northflank_restores', 'int_northflank__policy_periods') }} as periods
+    on
+        coalesce(measured.source_addon_key, measured.addon_key) = periods.addon_key
+        and coalesce(measured.counted_at, {{ as_of() }}) >= periods.valid_from
+        and coalesce(measured.counted_at, {{ as_of() }}) < periods.valid_to
 {% if is_incremental() %}
 except
 select * from {{ this }}

@@ -1,36 +1,50 @@
--- One row an addon and quarter: was it restored, when, from which backup, in what time.
+-- One row an addon and quarter since the addon is known: was it restored, wherever that was, when, from
+-- which backup, in what time. Each quarter is judged by the rule of its time.
 with recursive addons as (
-    select * from {{ ref('addon_recoverability') }}
+    select * from {{ ref('northflank_restores', 'addon_recoverability') }}
 ),
 
 attempts as (
     select
-        *,
+        source_addon_key,
+        addon_key,
+        source_basis,
+        restore_key,
+        restore_id,
+        backup_id,
+        backup_name,
+        outcome,
+        started_at,
+        ended_at,
+        counted_at,
+        duration_minutes,
+        target_minutes,
+        within_target,
+        rule,
         cast({{ dbt.date_trunc('quarter', 'cast(counted_on as timestamp)') }} as date)
             as quarter_start,
         row_number() over (
             partition by
-                addon_key,
+                source_addon_key,
                 outcome,
                 {{ dbt.date_trunc('quarter', 'cast(counted_on as timestamp)') }}
             order by counted_at desc, restore_id desc
         ) as nth_of_outcome
-    from {{ ref('restore_attempts') }}
-    where counted_at <= {{ as_of() }}
+    from {{ ref('northflank_restores', 'restore_attempts') }}
+    where counted_at <= {{ as_of() }} and source_addon_key is not null
 ),
 
--- From the first sign of an addon (a restore, a backup) to the last (a restore, a listing).
+-- From when an addon is known to its last sign (a restore of it, a listing).
 signs as (
     select
-        addon_key,
+        source_addon_key as addon_key,
         counted_at as seen_at
     from attempts
     union all
     select
         addon_key,
-        created_at as seen_at
-    from {{ ref('stg_backups') }}
-    where created_at <= {{ as_of() }}
+        known_since as seen_at
+    from addons
     union all
     select
         addon_key,
@@ -72,13 +86,13 @@ quarters as (
 
 counts as (
     select
-        addon_key,
+        source_addon_key as addon_key,
         quarter_start,
         count(*) as attempts,
         sum(case when outcome = 'succeeded' then 1 else 0 end) as successes,
         sum(case when outcome = 'failed' then 1 else 0 end) as failures
     from attempts
-    group by addon_key, quarter_start
+    group by source_addon_key, quarter_start
 ),
 
 proofs as (
@@ -107,14 +121,20 @@ evidence as (
         >= cast({{ dbt.dateadd('month', 3, 'quarters.quarter_start') }} as date) as is_over,
         proofs.restore_key is not null as tested,
         proofs.counted_at as tested_at,
+        proofs.restore_key,
         proofs.restore_id,
+        proofs.addon_key as restored_into,
+        proofs.source_basis,
         proofs.backup_id,
         proofs.backup_name,
         proofs.started_at,
         proofs.ended_at,
         proofs.duration_minutes,
-        addons.target_minutes,
+        coalesce(proofs.target_minutes, periods.rto_minutes) as target_minutes,
         proofs.within_target,
+        coalesce(proofs.rule, periods.rule) as rule,
+        coalesce(periods.in_scope, drills.addon_key is null) as in_scope,
+        coalesce(periods.waiver_until >= quarters.quarter_start, false) as is_waived,
         coalesce(counts.attempts, 0) as attempts,
         coalesce(counts.successes, 0) as successes,
         coalesce(counts.failures, 0) as failures
@@ -126,9 +146,16 @@ evidence as (
         on
             addons.addon_key = counts.addon_key
             and quarters.quarter_start = counts.quarter_start
+    left join {{ ref('northflank_restores', 'int_northflank__policy_periods') }} as periods
+        on
+            addons.addon_key = periods.addon_key
+            and {{ period_of_quarter() }} > periods.valid_from
+            and {{ period_of_quarter() }} <= periods.valid_to
+    left join {{ ref('northflank_restores', 'int_northflank__drill_addons') }} as drills
+        on addons.addon_key = drills.addon_key
     left join proofs
         on
-            addons.addon_key = proofs.addon_key
+            addons.addon_key = proofs.source_addon_key
             and quarters.quarter_start = proofs.quarter_start
 )
 
@@ -147,15 +174,20 @@ select
     is_over,
     tested,
     case
+        when not in_scope then 'out of scope'
         when within_target then 'within target'
         when not within_target then 'over target'
         when tested then 'time not known'
+        when is_waived then 'waived'
         when failures > 0 then 'only failures'
         when is_over then 'not tested'
         else 'not yet'
     end as evidence,
     tested_at,
+    restore_key,
     restore_id,
+    restored_into,
+    source_basis,
     backup_id,
     backup_name,
     started_at,
@@ -163,6 +195,7 @@ select
     duration_minutes,
     target_minutes,
     within_target,
+    rule,
     attempts,
     successes,
     failures

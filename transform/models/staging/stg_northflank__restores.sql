@@ -1,10 +1,10 @@
--- Restores, with the API's times under the names that the marts use.
+-- Restores, with the API's times under plain names, and without what cannot be a time.
 with loaded as (
     {{ loaded(source('northflank', 'restores'), {
         'teamId': 'text', 'projectId': 'text', 'addonId': 'text', 'id': 'text',
         'status': 'text', 'restoreTimestamp': 'instant', 'completedAt': 'instant',
         'backupId': 'text', '_sdc_sync_started_at': 'integer', '_sdc_batched_at': 'instant',
-    }) }}
+    }, required=true) }}
 )
 
 select
@@ -15,11 +15,11 @@ select
     "addonId" as addon_id,
     "id" as restore_id,
     "status" as status,
-    -- An assumption, made here and nowhere else: the API calls `restoreTimestamp` "the time the
-    -- backup was initiated", and leaves open whether that is the start of the restore or the age
-    -- of the backup. It is read as the start of the restore.
-    "restoreTimestamp" as started_at,
-    "completedAt" as ended_at,
+    -- The start of the restore, or the time of its backup: see `restore_timestamp_readings`.
+    {{ plausible('"restoreTimestamp"') }} as restore_timestamp,
+    {{ plausible('"completedAt"') }} as ended_at,
+    "restoreTimestamp" as restore_timestamp_as_read,
+    "completedAt" as ended_at_as_read,
     "backupId" as backup_id,
     {{ from_milliseconds('"_sdc_sync_started_at"') }} as synced_at,
     "_sdc_batched_at" as loaded_at

@@ -2,7 +2,7 @@
 with loaded as (
     {{ loaded(source('northflank', 'projects'), {
         'teamId': 'text', 'id': 'text', 'name': 'text', '_sdc_deleted_at': 'instant',
-        '_sdc_batched_at': 'instant',
+        '_sdc_sync_started_at': 'integer', '_sdc_batched_at': 'instant',
     }) }}
 )
 
@@ -11,5 +11,6 @@ select
     "id" as project_id,
     "name" as project_name,
     "_sdc_deleted_at" as deleted_at,
+    {{ from_milliseconds('"_sdc_sync_started_at"') }} as synced_at,
     "_sdc_batched_at" as loaded_at
 from loaded

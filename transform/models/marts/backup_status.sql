@@ -1,0 +1,213 @@
+-- One row an addon: its newest backup, how old that is, how well backups succeed, and whether as many
+-- are made as the schedules ask for. What was not read is null, not zero.
+{% set week = "created_at > " ~ days_ago(7) %}
+{% set month = "created_at > " ~ days_ago(30) %}
+with recursive addons as (
+    select * from {{ ref('northflank_restores', 'int_northflank__addons') }}
+),
+
+loaded as (
+    select * from {{ ref('northflank_restores', 'stg_northflank__backups') }}
+),
+
+-- When the backups of each team were last read: an addon that was there by then has no others.
+reads as (
+    select
+        coalesce(addons.team_id, '') as team_id,
+        max(coalesce(loaded.synced_at, loaded.loaded_at)) as read_at,
+        count(*) as backups
+    from loaded
+    inner join addons on loaded.addon_key = addons.addon_key
+    group by coalesce(addons.team_id, '')
+),
+
+backups as (
+    select
+        *,
+        row_number() over (
+            partition by addon_key, status = 'completed'
+            order by created_at desc nulls last, backup_id desc
+        ) as nth
+    from loaded
+    where created_at <= {{ as_of() }} or created_at is null
+),
+
+counts as (
+    select
+        addon_key,
+        count(*) as listed,
+        max(case when status = 'completed' and nth = 1 then created_at end) as newest_backup_at,
+        max(case when status = 'completed' and nth = 1 then backup_id end) as newest_backup_id,
+        max(case when status = 'completed' and nth = 1 then size_bytes end) as newest_size_bytes,
+        avg(case when status = 'completed' and {{ week }} then size_bytes end) as size_7d,
+        avg(case when status = 'completed' and {{ month }} and not {{ week }} then size_bytes end)
+            as size_before,
+        sum(case when status = 'completed' and {{ month }} then 1 else 0 end) as successes_30d,
+        sum(case when status in ('failed', 'not-supported') and {{ month }} then 1 else 0 end)
+            as failures_30d,
+        sum(case when {{ week }} then 1 else 0 end) as made_7d,
+        count(distinct coalesce(destination_id, 'northflank')) as destinations
+    from backups
+    group by addon_key
+),
+
+schedules as (
+    select
+        *,
+        {% for name in ('minutes_list', 'hours_list', 'days_list') -%}
+        ',' || replace(replace(replace({{ name }}, ' ', ''), '[', ''), ']', '') || ','
+            as {{ name }}_in
+        {{- "," if not loop.last }}
+        {% endfor %}
+    from {{ ref('northflank_restores', 'stg_northflank__backup_schedules') }}
+),
+
+numbers as (
+    select 0 as n
+    union all
+    select n + 1 as n from numbers
+    where n < 191
+),
+
+-- The hours from eight days ago on; the slots of the last seven days are picked below.
+hours as (
+    select
+        {{ dbt.dateadd('hour', 'n - 191', dbt.date_trunc(
+            'hour', 'cast(' ~ as_of() ~ " at time zone 'UTC' as timestamp)")) }} as hour_start
+    from numbers
+),
+
+minutes as (
+    select
+        schedules.addon_key,
+        schedules.schedule_key,
+        numbers.n as at_minute
+    from schedules
+    inner join numbers
+        on
+            numbers.n < 60
+            and schedules.minutes_list_in like '%,' || cast(numbers.n as {{ dbt.type_string() }}) || ',%'
+),
+
+-- Schedules that fall on the same minute make one backup.
+slots as (
+    select distinct
+        schedules.addon_key,
+        schedules.backup_type,
+        hours.hour_start,
+        minutes.at_minute
+    from schedules
+    inner join minutes on schedules.schedule_key = minutes.schedule_key
+    inner join hours
+        on (
+            schedules.schedule_interval = 'hourly'
+            or (
+                schedules.hours_list_in like '%,' || cast(
+                    cast(extract(hour from hours.hour_start) as integer) as {{ dbt.type_string() }}
+                ) || ',%'
+                and (
+                    schedules.schedule_interval = 'daily'
+                    or (
+                        schedules.schedule_interval = 'weekly'
+                        -- Northflank's week begins with Monday, 0; PostgreSQL's with Sunday, 0.
+                        and schedules.days_list_in like '%,' || cast(
+                            (cast(extract(dow from hours.hour_start) as integer) + 6) % 7
+                            as {{ dbt.type_string() }}
+                        ) || ',%'
+                    )
+                )
+            )
+        )
+    where
+        schedules.created_at is null
+        or hours.hour_start >= cast(schedules.created_at at time zone 'UTC' as timestamp)
+),
+
+expected as (
+    select
+        addon_key,
+        count(*) as expected_7d
+    from slots
+    where
+        ({{ dbt.dateadd('minute', 'at_minute', 'hour_start') }}) at time zone 'UTC'
+        > {{ days_ago(7) }}
+        and ({{ dbt.dateadd('minute', 'at_minute', 'hour_start') }}) at time zone 'UTC'
+        <= {{ as_of() }}
+    group by addon_key
+),
+
+retention as (
+    select
+        addon_key,
+        count(*) as schedules,
+        max(retention_days) as retention_days
+    from schedules
+    group by addon_key
+),
+
+schedule_reads as (
+    select count(*) > 0 as any_schedule from schedules
+),
+
+periods as (
+    select * from {{ ref('northflank_restores', 'int_northflank__policy_periods') }}
+    where valid_from <= {{ as_of() }} and valid_to > {{ as_of() }}
+),
+
+answers as (
+    select
+        addons.addon_key,
+        addons.team_id,
+        addons.project_id,
+        addons.addon_id,
+        addons.is_current,
+        periods.rule,
+        reads.read_at as backups_read_at,
+        -- Known: the team's backups were read, by then the addon was there, and no backup that was
+        -- made since could be the newest and still be within the target.
+        coalesce(
+            reads.backups > 0
+            and coalesce(reads.read_at >= addons.known_since, true)
+            and coalesce(
+                {{ minutes_between('reads.read_at', as_of()) }} <= periods.rpo_hours * 60, true
+            ),
+            false
+        ) as is_known,
+        counts.newest_backup_at,
+        counts.newest_backup_id,
+        cast(
+            {{ minutes_between('counts.newest_backup_at', as_of()) }} / 60 as numeric(18, 1)
+        ) as newest_age_hours,
+        cast(periods.rpo_hours as numeric(18, 1)) as rpo_hours,
+        case when reads.backups > 0 then coalesce(counts.listed, 0) end as listed,
+        case when reads.backups > 0 then coalesce(counts.successes_30d, 0) end as successes_30d,
+        case when reads.backups > 0 then coalesce(counts.failures_30d, 0) end as failures_30d,
+        cast(
+            counts.successes_30d * 1.0 / nullif(counts.successes_30d + counts.failures_30d, 0)
+            as numeric(18, 4)
+        ) as success_rate_30d,
+        case when schedule_reads.any_schedule then coalesce(expected.expected_7d, 0) end
+            as expected_7d,
+        case when reads.backups > 0 then coalesce(counts.made_7d, 0) end as made_7d,
+        case when schedule_reads.any_schedule then coalesce(retention.schedules, 0) end as schedules,
+        retention.retention_days,
+        counts.newest_size_bytes,
+        cast(counts.size_7d / nullif(counts.size_before, 0) as numeric(18, 3)) as size_trend,
+        counts.destinations
+    from addons
+    cross join schedule_reads
+    left join reads on coalesce(addons.team_id, '') = reads.team_id
+    left join counts on addons.addon_key = counts.addon_key
+    left join expected on addons.addon_key = expected.addon_key
+    left join retention on addons.addon_key = retention.addon_key
+    left join periods on addons.addon_key = periods.addon_key
+)
+
+select
+    *,
+    case when is_known then newest_backup_at is null end as has_no_backup,
+    case
+        when newest_age_hours <= rpo_hours then false
+        when is_known then coalesce(newest_age_hours > rpo_hours, false)
+    end as is_stale
+from answers

@@ -1,0 +1,39 @@
+-- When each part of the account was last read, the least recent first: a row a stream, team and
+-- project. Restores show nothing of it, as a sync with nothing new loads none; the listing of addons
+-- is read by each sync.
+with reads as (
+    {%- for stream, hours in (('addons', 25), ('backups', 49), ('backup_schedules', 49),
+        ('addon_details', 49)) %}
+    {{ "union all" if not loop.first }}
+    select
+        '{{ stream }}' as stream,
+        {{ hours }} as stale_after_hours,
+        team_id,
+        project_id,
+        max(coalesce(synced_at, loaded_at)) as last_read_at
+    from {{ ref('northflank_restores', 'stg_northflank__' ~ stream) }}
+    group by team_id, project_id
+    {%- endfor %}
+    union all
+    select
+        'projects' as stream,
+        25 as stale_after_hours,
+        team_id,
+        cast(null as {{ dbt.type_string() }}) as project_id,
+        max(coalesce(synced_at, loaded_at)) as last_read_at
+    from {{ ref('northflank_restores', 'stg_northflank__projects') }}
+    group by team_id
+)
+
+select
+    stream || '/' || coalesce(team_id, '') || '/' || coalesce(project_id, '') as part_key,
+    stream,
+    team_id,
+    project_id,
+    last_read_at,
+    cast({{ minutes_between('last_read_at', as_of()) }} / 60 as numeric(18, 1)) as age_hours,
+    stale_after_hours,
+    coalesce(
+        {{ minutes_between('last_read_at', as_of()) }} > stale_after_hours * 60, false
+    ) as is_stale
+from reads

@@ -1,0 +1,16 @@
+-- What only the detail of an addon says, if the stream is selected.
+with loaded as (
+    {{ loaded(source('northflank', 'addon_details'), {
+        'teamId': 'text', 'projectId': 'text', 'id': 'text', 'createdAt': 'instant',
+        '_sdc_sync_started_at': 'integer', '_sdc_batched_at': 'instant',
+    }) }}
+)
+
+select
+    "projectId" || '/' || "id" as addon_key,
+    "teamId" as team_id,
+    "projectId" as project_id,
+    {{ plausible('"createdAt"') }} as created_at,
+    {{ from_milliseconds('"_sdc_sync_started_at"') }} as synced_at,
+    "_sdc_batched_at" as loaded_at
+from loaded
