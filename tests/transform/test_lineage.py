@@ -159,7 +159,7 @@ def test_rule_takes_a_seeded_database_back_in(engine: Warehouse) -> None:
 @pytest.mark.parametrize("reading", ["started", "backup created"])
 def test_loaded_backups_tell_the_reading(reading: str, engine: Warehouse) -> None:
     rows = account()
-    made = {
+    made: dict[tuple[str | None, str], str] = {
         (f"{row['projectId']}/{row['addonId']}", row["id"]): row["createdAt"]
         for row in rows["backups"]
     }
