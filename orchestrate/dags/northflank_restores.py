@@ -1,4 +1,4 @@
-"""The DAG: syncs each account in tasks of its own, then transforms once, then names failures."""
+"""The DAGs: by the hour each account's restores and then the answers, by the day its backups."""
 # ruff: noqa: INP001 - Airflow's folder of DAGs is no package
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from airflow.sdk import DAG, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 from northflank import accounts
-from northflank.operators import FAILURE, ListProjects, Sync, Transform
+from northflank.operators import FAILURE, ListProjects, Sync, SyncDaily, Transform
 
 FILE = os.environ.get("NORTHFLANK_ACCOUNTS") or Path(__file__).parent.parent / "accounts.yml"
 
@@ -19,10 +19,10 @@ FILE = os.environ.get("NORTHFLANK_ACCOUNTS") or Path(__file__).parent.parent / "
 LONGEST = timedelta(hours=6)
 
 
-def sync(account: accounts.Account) -> Any:  # noqa: ANN401 - a mapped operator
-    """Add the tasks of an account, and return the last of them."""
+def common(account: accounts.Account) -> dict[str, Any]:
+    """Return the arguments that all tasks of an account share."""
     # The quota is the token's, so what limits its tasks is a pool with the name of its connection.
-    common = {
+    return {
         "account": account.name,
         "connection": account.connection,
         "team_id": account.team_id,
@@ -34,17 +34,21 @@ def sync(account: accounts.Account) -> Any:  # noqa: ANN401 - a mapped operator
         "retry_delay": timedelta(minutes=5),
         "retry_exponential_backoff": 2.0,
     }
+
+
+def sync(account: accounts.Account) -> Any:  # noqa: ANN401 - a mapped operator
+    """Add the tasks of an account, and return the last of them."""
     if account.shards == 1:
         shards = [accounts.Shard(name="", projects=list(account.projects))]
     elif account.projects:
         shards = accounts.split(account.projects, account.shards)
     else:
         listing = ListProjects(
-            task_id=f"list_projects_{account.name}", shards=account.shards, **common
+            task_id=f"list_projects_{account.name}", shards=account.shards, **common(account)
         )
         shards = listing.output
     return Sync.partial(
-        task_id=f"sync_{account.name}", map_index_template="{{ task.what }}", **common
+        task_id=f"sync_{account.name}", map_index_template="{{ task.what }}", **common(account)
     ).expand(shard=shards)
 
 
@@ -66,14 +70,18 @@ def name_failures() -> None:
         raise AirflowFailException(msg)
 
 
+START = {
+    "start_date": datetime(2026, 1, 1, tzinfo=timezone.utc),
+    "catchup": False,
+    "max_active_runs": 1,  # A run that waits for a quota must not be overtaken by the next.
+    "tags": ["northflank", "meltano"],
+}
+
 with DAG(
     "northflank_restores",
     description="The restore history of Northflank databases, of many accounts",
     schedule="@hourly",
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
-    catchup=False,
-    max_active_runs=1,  # A run that waits for a quota must not be overtaken by the next.
-    tags=["northflank", "meltano"],
+    **START,
 ):
     synced = [sync(account) for account in accounts.read(Path(FILE))]
     # Whatever became of the syncs: the answers change with the date. The rules that want a success
@@ -81,3 +89,19 @@ with DAG(
     transform = Transform(task_id="transform", trigger_rule="all_done", execution_timeout=LONGEST)
     synced >> transform
     [*synced, transform] >> name_failures()
+
+# The answers follow with the next hour's run.
+with DAG(
+    "northflank_restores_daily",
+    description="Backups, their schedules and the details of addons, which change slowly",
+    schedule="30 2 * * *",
+    **START,
+):
+    [
+        SyncDaily(
+            task_id=f"sync_daily_{account.name}",
+            shard=accounts.Shard(name="", projects=list(account.projects)),
+            **common(account),
+        )
+        for account in accounts.read(Path(FILE))
+    ] >> name_failures()

@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from northflank.meltano import DAILY
 
 from orchestrate.airflow import COMMAND, DAG, Airflow, free_port
 from simulator import Behaviour, World, serve
@@ -204,3 +205,30 @@ def test_the_pool_of_a_token_limits_the_tasks_that_use_it_at_once(
     )
     assert len(spans) == 2
     assert spans[0][1] <= spans[1][0], "the second waited for the first"
+
+
+def test_what_changes_slowly_is_read_by_the_day(production: Production, tmp_path: Path) -> None:
+    world = World.company(addons=6, months=2)
+    with serve(world, token=TOKENS["acme"]) as acme:
+        accounts = [{"name": "acme", "shards": 2}]
+        airflow = airflow_of(tmp_path, {"acme": acme}, accounts, production.environment)
+        done = airflow.run("dags", "test", f"{DAG}_daily")
+        asked = [request.path for request in acme.requests]
+
+    assert done.returncode == 0, done.stdout
+    assert Look(tmp_path).states() == {"sync_daily_acme": "success", "name_failures": "success"}
+    assert [path for path in asked if path.endswith("/restores")] == []
+    for table in DAILY:
+        assert {row["teamId"] for row in production.rows(table)} == {"acme"}
+    backups = sorted(
+        (f"acme/{project}", addon, backup["id"])
+        for project, addon in world.addon_keys()
+        for backup in world.backups(project, addon)
+    )
+    assert backups == sorted(
+        (row["projectId"], row["addonId"], row["id"]) for row in production.rows("backups")
+    )
+    assert len(production.rows("addon_details")) == len(world.addon_keys())
+    assert set(production.states()) <= {
+        "prod:tap-northflank-restores-daily-to-target-postgres:acme"
+    }

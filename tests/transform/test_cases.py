@@ -136,6 +136,11 @@ def test_part_that_was_not_read_is_told(engine: Warehouse) -> None:
     printed = engine.dbt("source", "freshness", succeeds=False)
     assert "ERROR STALE freshness of northflank.addons" in printed
 
+    # Both are of one team, so its last listing has no project `shop` any more.
+    engine.query("update addons set \"appId\" = '/team/' || id")
+    engine.build("--select", "+load_freshness", UNTESTED, as_of=late)
+    assert engine.query("select 1 from load_freshness where is_stale") == []
+
 
 def test_columns_in_lower_case_are_read(engine: Warehouse) -> None:
     engine.load(account())

@@ -26,9 +26,16 @@ if TYPE_CHECKING:
 
 TAP, LOADER = "tap-northflank-restores", "target-postgres"
 
-# The streams to load, and the property of each that is the id of a project. To load backups too,
-# which doubles the requests, add them here: "backups": "projectId".
-STREAMS = {"projects": "id", "addons": "projectId", "restores": "projectId"}
+# The property of each stream that is the id of a project, and the streams of the two jobs.
+STREAMS = {
+    "projects": "id",
+    "addons": "projectId",
+    "restores": "projectId",
+    "backups": "projectId",
+    "backup_schedules": "projectId",
+    "addon_details": "projectId",
+}
+HOURLY, DAILY = tuple(STREAMS)[:3], tuple(STREAMS)[3:]
 
 # The tap's exit codes that matter here; docs/errors.md has all.
 CONFIGURATION, ACCESS, QUOTA = 2, 3, 4
@@ -304,7 +311,7 @@ def settings(
     api_url: str | None = None,
     team_id: str | None = None,
     projects: Sequence[str] = (),
-    streams: Iterable[str] = STREAMS,
+    streams: Iterable[str] = HOURLY,
 ) -> dict[str, str]:
     """Return the environment variables that make the tap read an account, or a part of it.
 

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import (
 )
 
 from northflank.accounts import split
-from northflank.meltano import STREAMS, Meltano, QuotaExhaustedError, RunError, settings
+from northflank.meltano import DAILY, HOURLY, Meltano, QuotaExhaustedError, RunError, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -80,7 +80,7 @@ class AccountSensor(_MeltanoTask, BaseSensorOperator):  # type: ignore[misc]
     the whole account.
     """
 
-    streams: Iterable[str] = STREAMS
+    streams: Iterable[str] = HOURLY
 
     def __init__(
         self,
@@ -168,6 +168,15 @@ class ListProjects(AccountSensor):
 class Sync(AccountSensor):
     """Runs the job `sync` for a shard, with a state of its own."""
 
+    job = "sync"
+
     def work(self, meltano: Meltano) -> None:
         """Extract and load."""
-        meltano.run("sync", "--state-id-suffix", self.what)
+        meltano.run(self.job, "--state-id-suffix", self.what)
+
+
+class SyncDaily(Sync):
+    """Runs the job `sync-daily`: backups, their schedules and the details of addons."""
+
+    streams = DAILY
+    job = "sync-daily"
