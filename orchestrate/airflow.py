@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = ROOT / ".dev" / "airflow" / "bin" / "airflow"
 DAG = "northflank_restores"
-JOBS = ("sync", "transform")
+JOBS = ("sync", "sync-daily", "transform")
 PARTS = (["api-server"], ["scheduler", "--skip-serve-logs"], ["dag-processor"])
 START_SECONDS = 120
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from simulator import Server
 
+HERE = Path(__file__).parent
+
 FOREIGN = (
     "TAP_NORTHFLANK_RESTORES_",
     "SINGER_SDK_LOG_CONFIG",
@@ -21,6 +24,18 @@ FOREIGN = (
     "NETRC",
     "PYTHONUNBUFFERED",
 )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Use more workers than cores: the tests wait for processes more than they compute."""
+    return min(8, (os.cpu_count() or 1) + 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the tests of a file in a folder to one worker: they share what takes long to make."""
+    for item in items:
+        if item.path.parent != HERE:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(HERE))))
 
 
 @pytest.fixture(scope="session")

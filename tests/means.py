@@ -1,12 +1,28 @@
-"""What a test needs and a machine may lack: without it the test is skipped, and fails in CI."""
+"""What a test needs: installed by one worker; what a machine lacks skips the test, and fails CI."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from filelock import FileLock
+
+from demo.account import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def one_at_a_time(what: str) -> Iterator[None]:
+    """Let one worker of the tests after the other install something in the checkout."""
+    folder = ROOT / ".dev"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / f"{what}.lock"):
+        yield
 
 
 def missing(what: str) -> NoReturn:

@@ -10,6 +10,7 @@ import pytest
 
 from demo.postgres import postgres
 from orchestrate.airflow import install_plugins
+from tests.means import one_at_a_time
 from tests.orchestrate.support import Production
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def database_server() -> Iterator[Postgres]:
 @pytest.fixture(scope="session")
 def _plugins(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What the jobs run, installed in the checkout while its network settings still count."""
-    install_plugins(tmp_path_factory.mktemp("plugins"))
+    with one_at_a_time("orchestrate"):
+        install_plugins(tmp_path_factory.mktemp("plugins"))
 
 
 @pytest.fixture

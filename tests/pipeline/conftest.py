@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from demo.account import ROOT
 from demo.pipeline import Pipeline, loader_url
 from demo.postgres import Postgres, postgres
+from tests.means import one_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,9 +111,10 @@ def warehouse(_postgres: Postgres) -> Warehouse:
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where tap and loader are installed."""
     home = tmp_path_factory.mktemp("install")
-    Pipeline(home, {}, plugins=PLUGINS).install(
-        "sync", "sync-daily", "drill", "dbt-postgres:build", "restore-report:page"
-    )
+    with one_at_a_time("meltano"):
+        Pipeline(home, {}, plugins=PLUGINS).install(
+            "sync", "sync-daily", "drill", "dbt-postgres:build", "restore-report:page"
+        )
     return PLUGINS
 
 

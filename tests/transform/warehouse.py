@@ -22,7 +22,7 @@ from uv import find_uv_bin
 
 import tap_northflank_restores
 from simulator.world import timestamp
-from tests.means import need_dbt
+from tests.means import need_dbt, one_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,8 @@ def dbt_environment() -> Path:
     need_dbt()
     home = ROOT / ".dev" / "dbt"
     python = f"--python={sys.executable}"
-    _uv("sync", "--frozen", "--only-group=transform", python, project_environment=home)
+    with one_at_a_time("dbt"):
+        _uv("sync", "--frozen", "--only-group=transform", python, project_environment=home)
     return home / PROGRAMS
 
 
@@ -112,9 +113,10 @@ def loader() -> Path:
     """Return the program of the pipeline's loader, installed as meltano.yml has it."""
     plugin = meltano_plugin("loaders", "target-postgres")
     home = ROOT / ".dev" / "loader"
-    _uv("venv", "--allow-existing", home)
     locked = shlex.split(plugin["pip_url"].replace("$MELTANO_PROJECT_ROOT", str(ROOT)))
-    _uv("pip", "install", f"--python={home / PROGRAMS / 'python'}", *locked)
+    with one_at_a_time("loader"):
+        _uv("venv", "--allow-existing", home)
+        _uv("pip", "install", f"--python={home / PROGRAMS / 'python'}", *locked)
     return home / PROGRAMS / str(plugin["executable"])
 
 
