@@ -36,8 +36,10 @@ PLUGIN_HEAD = (
     "# For `meltano add --from-ref`. Written by `./dev docs` from the tap's own settings.\n"
 )
 DOCTOR = {
-    "executable": doctor.NAME,
-    "args": "--config ENV",  # Meltano hands the settings on as variables
+    # Not the script: a checkout that Meltano has installed before there was one lacks it.
+    "executable": "python",
+    # Meltano hands the settings on as variables.
+    "args": f"-m {doctor.__name__} --config ENV",
     "description": "Ask the account a few questions, and tell how the API behaves.",
 }
 KINDS = {"string", "integer", "boolean", "array", "object"}

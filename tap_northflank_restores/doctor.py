@@ -458,3 +458,7 @@ def _differences(
 
 def _wrapped(text: str, indent: str = "") -> list[str]:
     return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+
+
+if __name__ == "__main__":
+    main()
