@@ -38,7 +38,9 @@ NAME = f"{TapNorthflankRestores.name}-doctor"
 REQUESTS = 20
 """The most that is sent, further tries and redirects counted."""
 PROJECTS, ADDONS, BACKUPS, PAGES = 3, 4, 2, 5
-"""How many projects, addons, lists of backups and pages of one list are looked at."""
+"""How many projects, addons with restores, lists of backups, and pages of one list to look at."""
+AFTERWARDS = BACKUPS + PAGES + 4
+"""What is asked after the lists of restores; the last is the OpenAPI document."""
 DOCUMENT = "/v1/swagger-json"
 WIDTH = 78
 
@@ -149,10 +151,8 @@ class Visit:
     def make(self) -> None:
         """Ask, until all is asked, the requests are spent, or the API refuses."""
         try:
-            addons = self._addons()
-            for addon in addons:
-                self._list("restores", addon, "restores")
-            for addon in self._by_restores(addons)[:BACKUPS]:
+            addons = self._with_restores(self._addons())
+            for addon in addons[:BACKUPS]:
                 self._list("backups", addon, "backups")
             if addons:
                 first = self._by_foreign_backup(addons)
@@ -170,7 +170,7 @@ class Visit:
         for key in ("addons", "project_ids"):
             self.names.update(part for text in config.get(key) or () for part in text.split("/"))
         if named := config.get("addons"):
-            return [cast("tuple[str, str]", tuple(text.split("/"))) for text in named][:ADDONS]
+            return [cast("tuple[str, str]", tuple(text.split("/"))) for text in named]
         projects = list(config.get("project_ids") or ())
         if not projects:
             listing = self._read("projects", None, "projects", name="projects")
@@ -181,7 +181,18 @@ class Visit:
             found.append([(project, str(item["id"])) for item in listing.items])
         # One of each project in turn, so that the sample is of all of them.
         longest = max(map(len, found), default=0)
-        return [each[at] for at in range(longest) for each in found if at < len(each)][:ADDONS]
+        return [each[at] for at in range(longest) for each in found if at < len(each)]
+
+    def _with_restores(self, addons: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Read the restores of addons until enough have some; return those that were asked."""
+        asked: list[tuple[str, str]] = []
+        for addon in addons:
+            enough = sum(bool(self._restores(each)) for each in asked) == ADDONS
+            if enough or self._client.recorder.sent >= REQUESTS - AFTERWARDS:
+                break
+            self._list("restores", addon, "restores")
+            asked.append(addon)
+        return self._by_restores(asked)
 
     def _list(
         self, kind: str, addon: tuple[str, str], segment: str, name: str | None = None

@@ -299,6 +299,19 @@ def test_what_is_not_there_is_not_seen(server: Server) -> None:
     assert found["last cursor"] == "absent"
 
 
+def test_it_goes_on_to_addons_with_restores(server: Server) -> None:
+    server.world.add_project("p")
+    for number in range(5):
+        server.world.add_addon("p", f"empty-{number}")
+    server.world.add_addon("p", "used")
+    server.world.add_restore("p", "used")
+
+    run = examine(server)
+
+    assert readings(run)["ids of restores"] == "24 hex digits in a string"
+    assert len(run.requests) <= doctor.REQUESTS
+
+
 def test_a_large_account_takes_no_more_requests(server: Server) -> None:
     server.world = World.fan_out(projects=30, addons=40, restores=250)
 
