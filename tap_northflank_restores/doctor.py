@@ -219,6 +219,8 @@ class Visit:
     def _hide(self, items: Iterable[dict[str, Any]]) -> None:
         for item in items:
             self.names.update(str(item[key]) for key in ("id", "name") if item.get(key))
+            # Such as `/team/project/addon`: a team's token does not tell the team otherwise.
+            self.names.update(part for part in str(item.get("appId", "")).split("/") if part)
 
     def _restores(self, addon: tuple[str, str]) -> list[dict[str, Any]]:
         return [

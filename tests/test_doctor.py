@@ -283,6 +283,85 @@ def test_it_tells_of_a_refusal(retry_after: Any, reading: str) -> None:
         assert readings(run)["rate limit headers"] == "on no answer"
 
 
+def _each(name: str, **changes: object) -> Any:
+    def change(body: Any) -> None:
+        for item in body["data"][name]:
+            item.update(changes)
+
+    return change
+
+
+def _foreign(body: Any) -> None:
+    body["data"]["restores"].append({"id": "of-the-okapi", "status": "completed"})
+
+
+@pytest.mark.parametrize(
+    ("doubt", "match", "change", "before", "after"),
+    [
+        (
+            "statuses",
+            "addons/[^/]+/restores$",
+            _each("restores", status="rewinding"),
+            "only those that are documented",
+            "others than documented: rewinding",
+        ),
+        (
+            "statuses",
+            "addons/[^/]+/restores$",
+            _each("restores", status="Ask Ms Okapi"),
+            "only those that are documented",
+            "others than documented: one that is no word",
+        ),
+        (
+            "statuses",
+            "addons/[^/]+/restores$",
+            _each("restores", status=["failed"]),
+            "only those that are documented",
+            "others than documented: one that is no word",
+        ),
+        (
+            "point in time",
+            "addons/[^/]+/restores$",
+            _each("restores", backupId=None),
+            "not seen: each restore that was seen names a backup",
+            "restores without a backupId are listed, perhaps these",
+        ),
+        (
+            "kept backups",
+            "/backups$",
+            _each("backups", keepForever=True),
+            "the list does not say it",
+            "the list has properties that may say it, see the differences below",
+        ),
+        (
+            "restores of a backup",
+            "/backups/[^/]+/restores$",
+            _foreign,
+            "not seen: the backup that was asked for has restores of its own addon only",
+            "shown under the backup's own addon",
+        ),
+        (
+            "times",
+            "addons/[^/]+/restores$",
+            _each("restores", restoreTimestamp=5, completedAt="2026-07-01T06:00:00.000Z"),
+            "ISO 8601, milliseconds, with Z",
+            "ISO 8601, milliseconds, with Z; and also: not as ISO 8601 writes a time",
+        ),
+    ],
+)
+def test_what_no_switch_turns_is_told_too(
+    server: Server, *, doubt: str, match: str, change: Any, before: str, after: str
+) -> None:
+    server.world = world()
+    regular = examine(server)
+    server.faults = [Fault(match, "change", change=change)]
+
+    changed = examine(server)
+
+    assert (readings(regular)[doubt], readings(changed)[doubt]) == (before, after)
+    assert "kapi" not in changed.stdout
+
+
 # Accounts of other shapes -------------------------------------------------------------------
 
 
@@ -394,12 +473,14 @@ def test_settings_are_checked_as_the_tap_does(server: Server) -> None:
 
 def test_a_server_that_fails_is_not_asked_for_ever(server: Server) -> None:
     server.world = world()
-    server.faults = [Fault("/restores$", "status", status=503)]
+    message = "The zebra-db of team-zebra cannot be read"
+    server.faults = [Fault("/restores$", "status", status=503, message=message)]
 
     run = examine(server)
 
     assert run.exit_code == ExitCode.API
     assert len(run.requests) <= doctor.REQUESTS
+    assert len(run.logged("WARNING")) == 4
     assert "would end with code 5" in " ".join(run.stdout.split())
     assert_tells_nothing(run, server)
 
