@@ -16,7 +16,7 @@ import yaml
 from click.testing import CliRunner
 
 from simulator import World, serve
-from tap_northflank_restores import settings
+from tap_northflank_restores import doctor, settings
 from tap_northflank_restores.streams import STREAMS
 from tap_northflank_restores.tap import TapNorthflankRestores
 
@@ -35,6 +35,13 @@ PAGES = (
 PLUGIN_HEAD = (
     "# For `meltano add --from-ref`. Written by `./dev docs` from the tap's own settings.\n"
 )
+DOCTOR = {
+    # Not the script: a checkout that Meltano has installed before there was one lacks it.
+    "executable": "python",
+    # Meltano hands the settings on as variables.
+    "args": f"-m {doctor.__name__} --config ENV",
+    "description": "Ask the account a few questions, and tell how the API behaves.",
+}
 KINDS = {"string", "integer", "boolean", "array", "object"}
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<name>[a-z-]+): written by \./dev docs -->\n).*?(?P<foot><!-- end -->)",
@@ -76,6 +83,7 @@ def plugin() -> str:
         "supported_python_versions": tap["supported_python_versions"],
         "capabilities": sorted(tap["capabilities"]),
         "settings_group_validation": [[*settings.SCHEMA["required"]]],
+        "commands": {"doctor": DOCTOR},
         "settings": [_setting(*item) for item in tap["settings"]["properties"].items()],
     }
     return PLUGIN_HEAD + yaml.safe_dump(definition, sort_keys=False, width=100)

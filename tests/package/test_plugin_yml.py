@@ -10,6 +10,7 @@ import yaml
 
 from docs.generate import PLUGIN
 from simulator import World
+from tap_northflank_restores import doctor
 from tests.package.process import run
 from tests.support import COMMAND
 
@@ -58,6 +59,23 @@ def test_a_project_adds_the_tap_and_reads_what_it_selects(
         "addons": len(server.world.addon_keys()),
         "restores": len(server.served_restores()),
     }
+
+
+def test_the_doctor_is_a_command_of_the_plugin(project: Path, dist: Path, server: Server) -> None:
+    server.world = World.company()
+    settings = {
+        "UV_FIND_LINKS": str(dist),
+        "TAP_NORTHFLANK_RESTORES_API_URL": server.url,
+        "TAP_NORTHFLANK_RESTORES_API_TOKEN": server.token,
+        "TAP_NORTHFLANK_RESTORES_PROJECT_IDS": "shop",
+    }
+
+    told = _meltano(project, "invoke", f"{TAP}:doctor", **settings)
+
+    assert told.stdout.startswith(f"First contact of {TAP}")
+    assert {request.path for request in server.requests} >= {"/v1/projects/shop/addons"}
+    assert "/v1/projects" not in {request.path for request in server.requests}
+    assert 0 < len(server.requests) <= doctor.REQUESTS
 
 
 def test_the_settings_are_checked_by_meltano(project: Path, dist: Path) -> None:

@@ -12,11 +12,16 @@ import yaml
 from uv import find_uv_bin
 
 from demo.account import ROOT
+from docs.generate import DOCTOR
+from simulator import World
 from tap_northflank_restores.streams import STREAMS
 from tests.support import tap
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from simulator import Server
+    from tests.pipeline.conftest import Sync
 
 PROJECT = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
 TAP, *INHERITED = PROJECT["plugins"]["extractors"]
@@ -74,6 +79,19 @@ def test_what_is_installed_is_what_the_locks_say(kind: str, plugins: Path) -> No
         assert (
             installed - own - set(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)) == set()
         )
+
+
+def test_the_doctor_is_the_command_of_plugin_yml() -> None:
+    assert TAP["commands"] == {"doctor": DOCTOR}
+
+
+def test_meltano_runs_the_doctor_with_the_settings(pipeline: Sync, server: Server) -> None:
+    server.world = World.company()
+
+    pipeline.meltano("invoke", "tap-northflank-restores:doctor")
+
+    assert "First contact of tap-northflank-restores" in pipeline.log.read_text(encoding="utf-8")
+    assert 0 < len(server.requests) <= 20
 
 
 def test_no_plugin_is_looked_up_at_the_hub() -> None:
