@@ -38,9 +38,12 @@ def allowance(headers: Mapping[str, str]) -> Allowance | None:
     if limit is None and remaining is None and reset is None:
         return None
     resets = [number for number in _numbers(reset) if 0 <= number <= _LONGEST_WINDOW]
+    limits = [number for number in _numbers(limit) if number >= 1]
+    left = _numbers(remaining)
     return Allowance(
-        limit=_smallest(number for number in _numbers(limit) if number >= 1),
-        remaining=_smallest(_numbers(remaining)),
+        limit=_smallest(limits),
+        # No more can be left than there is.
+        remaining=_smallest([*left, *limits]) if left else None,
         reset=max(resets, default=WINDOW),
     )
 

@@ -943,6 +943,9 @@ NAMES = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
         ((" 1000 ", "+3", "060"), (1000, 3, 60)),
         (("1000", "0, none", "60"), (1000, 0, 60)),
         (("1000", "-1", "60"), (1000, -1, 60)),
+        # More cannot be left than there is.
+        (("10", "1000", "60"), (10, 10, 60)),
+        (("1000, 10", "500", "60"), (10, 10, 60)),
         # A limit that nothing could ever meet is none.
         (("0", "0", "60"), (None, 0, 60)),
         (("-1", "3", "60"), (None, 3, 60)),
