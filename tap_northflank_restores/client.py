@@ -13,6 +13,7 @@ import threading
 from codecs import BOM_UTF8
 from contextlib import contextmanager
 from http import HTTPStatus
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -77,6 +78,7 @@ class _ObjectBody(msgspec.Struct):
     data: dict[str, Any]
 
 
+_id = itemgetter("id")
 _body_decoder = msgspec.json.Decoder(_Body)
 _items_decoder = msgspec.json.Decoder(list[dict[str, Any]])
 _object_decoder = msgspec.json.Decoder(_ObjectBody)
@@ -248,7 +250,7 @@ class Client:
                 )
                 raise APIError(masked(msg))
             cursors.add(cursor)
-            stale_pages = 0 if seen.add(item["id"] for item in items) else stale_pages + 1
+            stale_pages = 0 if seen.add(map(_id, items)) else stale_pages + 1
             if stale_pages >= MAX_STALE_PAGES:
                 msg = (
                     f"{asked}: {stale_pages} pages in a row with nothing new, and no end of the "

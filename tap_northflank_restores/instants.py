@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
@@ -33,7 +37,9 @@ def instant(text: str) -> int:
             moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
-    return (moment - _EPOCH) // _MICROSECOND
+    since = moment - _EPOCH
+    # As `since // _MICROSECOND`, at a third of the cost.
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def in_utc(text: str) -> str:
@@ -64,3 +70,30 @@ def in_utc(text: str) -> str:
         raise ValueError from error  # before the year 1, or after 9999
     precision = "microseconds" if moment.microsecond % 1000 else "milliseconds"
     return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+
+
+def are_in_utc(texts: Sequence[str]) -> bool:
+    """Tell whether `in_utc` leaves each of these texts as it is; perhaps False where it would.
+
+    True for what the API writes, at a small part of the cost of `in_utc` for each.
+
+    Args:
+        texts: Dates and times; what is no text makes it False.
+    """
+    if not texts:
+        return True
+    count = len(texts)
+    try:
+        lines = "\n".join(texts) + "\n"
+        msgspec.convert(texts, list[datetime])
+    except (TypeError, msgspec.ValidationError):
+        return False
+    # Each text is a date and time, so it has no line end. Where all line ends are as far from each
+    # other as these lengths ask for, the form is the one of `in_utc` but for two letters.
+    width = len(texts[0]) + 1
+    return (
+        width in {25, 21}
+        and lines[width - 1 :: width] == "\n" * count
+        and lines[width - 2 :: width] == "Z" * count
+        and lines[10::width] == "T" * count
+    )

@@ -36,12 +36,12 @@ class MessageWriter(MsgSpecWriter):
         Raises:
             OutputError: They could not be written.
         """
+        if not records:
+            return
+        # What goes around a record is the same for all of them. So it is put around their lines,
+        # at half the cost of a message for each; JSON has no line end within a record.
+        head = encoder.encode({"type": "RECORD", "stream": stream})[:-1] + b',"record":'
         now = datetime.now(timezone.utc)
-        output.write(
-            encoder.encode_lines(
-                [
-                    {"type": "RECORD", "stream": stream, "record": record, "time_extracted": now}
-                    for record in records
-                ]
-            )
-        )
+        tail = b"," + encoder.encode({"time_extracted": now})[1:] + b"\n"
+        lines = encoder.encode_lines(records)[:-1].replace(b"\n", tail + head)
+        output.write(head + lines + tail)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tap_northflank_restores.instants import in_utc
+from tap_northflank_restores.instants import are_in_utc, in_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from singer_sdk.helpers.types import Record
     from singer_sdk.singerlib import SelectionMask
 
     from tap_northflank_restores.client import Item
 
-RECORDS_A_WRITE = 1000
+ITEMS_A_WRITE = 1000
 
 
 def shaper(
@@ -22,8 +24,8 @@ def shaper(
     selected: SelectionMask,
     constants: Mapping[str, Any],
     on_odd_time: Callable[[Item, str], None],
-) -> Callable[[Item], Record]:
-    """Return what makes a record of an item of the API.
+) -> Callable[[Sequence[Item]], list[Record]]:
+    """Return what makes records of items of the API.
 
     Each selected property of the schema is in the record, null if the API leaves it out; what the
     schema does not know is left out. Within an object that may have more properties than the schema
@@ -43,12 +45,13 @@ def shaper(
     # Such as ("properties", "config", "properties", "source").
     inner = [path for path, chosen in selected.items() if len(path) > 2 and not chosen]  # noqa: PLR2004
     pruned = {path[1] for path in inner}.intersection(fields)
+    blank: Record = {**constants, **dict.fromkeys(fields)}
+    known = frozenset(fields)
 
     def shape(item: Item) -> Record:
-        record = constants.copy()
-        get = item.get
+        record = blank.copy()
         for name in fields:
-            record[name] = get(name)
+            record[name] = item.get(name)
         for name in times:
             if text := record[name]:
                 try:
@@ -62,7 +65,20 @@ def shaper(
             record[name] = _without(record[name], {path[2:] for path in inner if path[1] == name})
         return record
 
-    return shape
+    def shape_all(items: Sequence[Item]) -> list[Record]:
+        if not pruned and _are_records(items, known, times):
+            return [{**blank, **item} for item in items]
+        return [shape(item) for item in items]
+
+    return shape_all
+
+
+def _are_records(items: Sequence[Item], known: AbstractSet[str], times: Sequence[str]) -> bool:
+    """Tell whether all items are records but for what is missing, as on most pages they are."""
+    if not all(item.keys() <= known for item in items):
+        return False
+    texts = ([item.get(name) for item in items] for name in times)
+    return all(are_in_utc([text for text in each if text is not None]) for each in texts)
 
 
 def _without(value: Any, paths: set[tuple[str, ...]]) -> Any:  # noqa: ANN401 - any JSON value
@@ -76,13 +92,8 @@ def _without(value: Any, paths: set[tuple[str, ...]]) -> Any:  # noqa: ANN401 - 
     }
 
 
-def chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Yield lists of a thousand records, the last one shorter."""
-    chunk: list[Record] = []
-    for record in records:
-        chunk.append(record)
-        if len(chunk) == RECORDS_A_WRITE:
-            yield chunk
-            chunk = []
-    if chunk:
+def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Yield lists of a thousand items, the last one shorter."""
+    rest = iter(items)
+    while chunk := list(islice(rest, ITEMS_A_WRITE)):
         yield chunk

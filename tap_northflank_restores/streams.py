@@ -80,8 +80,8 @@ class NorthflankStream(PagedStream):
         if not self.is_sample:  # `--test` cuts each stream off, and goes on with the next.
             self.tap.end()
 
-    def shaper(self, **ids: str) -> Callable[[Item], Record]:
-        """Return what makes a record of an item of the API.
+    def shaper(self, **ids: str) -> Callable[[Sequence[Item]], list[Record]]:
+        """Return what makes records of items of the API.
 
         Args:
             ids: What the path says and the item does not: `projectId`, `addonId`.
@@ -108,7 +108,7 @@ class ProjectsStream(NorthflankStream):
     @override
     def get_pages(self) -> Iterator[list[Record]]:
         shape = self.shaper()
-        yield from chunks(shape(item) for item in self.tap.account.projects())
+        yield from map(shape, chunks(self.tap.account.projects()))
 
 
 class AddonsStream(NorthflankStream):
@@ -121,7 +121,7 @@ class AddonsStream(NorthflankStream):
     def get_pages(self) -> Iterator[list[Record]]:
         for project_id, addons in groupby(self.tap.account.addons(), itemgetter(0)):
             shape = self.shaper(projectId=project_id)
-            yield from chunks(shape(item) for _, item in addons)
+            yield from map(shape, chunks(item for _, item in addons))
 
 
 class AddonListStream(NorthflankStream):
@@ -141,8 +141,7 @@ class AddonListStream(NorthflankStream):
         for addon, pages in account.read(account.to_read(), segment, self.list_name):
             shape = self.shaper(projectId=addon.project_id, addonId=addon.id)
             try:
-                for page in pages:
-                    yield [shape(item) for item in page]
+                yield from map(shape, pages)
             except VanishedError:
                 continue
 
@@ -176,8 +175,7 @@ class AddonDetailsStream(NorthflankStream):
         for addon, pages in account.read(account.to_read(), "", self.name):
             shape = self.shaper(projectId=addon.project_id)
             try:
-                for page in pages:
-                    yield [shape(item) for item in page]
+                yield from map(shape, pages)
             except VanishedError:
                 continue
 
@@ -231,8 +229,7 @@ class RestoresStream(NorthflankStream):
             changes = changes_of(addon, pages)
             shape = self.shaper(projectId=addon.project_id, addonId=addon.id)
             try:
-                for restores in changes:
-                    yield [shape(restore) for restore in restores]
+                yield from map(shape, changes)
             except VanishedError:
                 state.read(addon)
             except (APIError, AccessError, ConfigurationError):

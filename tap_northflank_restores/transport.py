@@ -11,6 +11,7 @@ import re
 import socket
 import ssl
 import time
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from requests.auth import AuthBase
+    from urllib3 import BaseHTTPResponse
 
 MAX_BODY = 64 * 1024 * 1024
 # `request_timeout` starts anew with each byte, so the response as a whole needs a bound as well.
@@ -37,6 +39,7 @@ WHOLE_RESPONSE = 3
 # Others are not asked for: with some versions of their libraries what they unpack has no bound.
 ENCODINGS = "gzip, deflate"
 _PACKED = {"", "identity", "gzip", "x-gzip", "deflate"}
+_SERVER = re.compile(r"[^/?#]*//[^/?#]*")
 _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
 
@@ -139,12 +142,13 @@ class Transport:
             APIError: Another try would not help: a certificate, a response that is too large.
             ConfigurationError: A proxy or a file of certificates cannot be used.
         """
-        request = self._template.copy()
+        request = copy(self._template)
         request.url = url
         started = time.perf_counter()
         try:
-            with self._adapter.send(request, timeout=self._timeout, **self._options) as response:
-                body = _read(response)
+            response: Any = self._adapter.send(request, timeout=self._timeout, **self._options)
+            with response:
+                body = _read(response, url)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise self._failure(url, error) from error
         except OSError as error:  # of requests, which could not read a file
@@ -154,11 +158,11 @@ class Transport:
             if self._proxy(url) is None:
                 raise
             raise self._unusable_proxy(url, error) from error
-        refused = response.status_code == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+        refused = response.status == http.HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
         if refused and self._proxy(url):
             raise self._refused_by_proxy(url, f"407 {response.reason}")
         return Response(
-            response.status_code,
+            response.status,
             response.reason or "",
             response.headers,
             body,
@@ -252,18 +256,48 @@ class _Bounded(io.RawIOBase):
 
 
 class _Adapter(HTTPAdapter):
-    """Requests' adapter, with a bound for the whole of each response, its headers too."""
+    """Requests' adapter, with a bound for the whole of each response, its headers too.
+
+    It keeps what it finds out of a server, where requests asks anew for each request: that and
+    `requests.Response`, with cookies and the encoding of texts, are a third of a request's CPU.
+    """
 
     def __init__(self, seconds: float, connections: int) -> None:
         super().__init__(pool_maxsize=connections)
         self._seconds = seconds
+        self._pools: dict[str, Any] = {}
 
     @override
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        if not hasattr(pool.ConnectionCls, "whole_response"):
-            pool.ConnectionCls = _bounded(pool.ConnectionCls, self._seconds)
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> Any:
+        server = _server(request.url or "")
+        pool: Any = self._pools.get(server)
+        if pool is None:
+            pool = super().get_connection_with_tls_context(request, *args, **kwargs)
+            if not hasattr(pool.ConnectionCls, "whole_response"):
+                pool.ConnectionCls = _bounded(pool.ConnectionCls, self._seconds)
+            self._pools[server] = pool
         return pool
+
+    @override
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        url = request.url or ""
+        server = _server(url)
+        path = url[len(server) :]
+        is_plain = self._pools[server].proxy is None and path[:1] == "/" and "#" not in path
+        return path if is_plain else super().request_url(request, proxies)
+
+    @override
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> Any:
+        """Return urllib3's own response: it has all that is wanted here."""
+        return resp
+
+
+def _server(url: str) -> str:
+    """Return scheme, host and port of a URL, as they are written there."""
+    server = _SERVER.match(url)
+    return server[0] if server else url
 
 
 @cache
@@ -288,15 +322,15 @@ def _bounded(connection: type, seconds: float) -> type:
     )
 
 
-def _read(response: requests.Response) -> bytes:
+def _read(response: BaseHTTPResponse, url: str) -> bytes:
     packed = response.headers.get("Content-Encoding", "").strip().lower()
     if packed not in _PACKED:
         raise FailedTryError(f"an encoding that was not asked for ({one_line(packed)})")
     # One read of at most the limit: `response.content` would take whatever comes.
-    body: bytes = response.raw.read(MAX_BODY + 1, decode_content=True)
+    body: bytes = response.read(MAX_BODY + 1, decode_content=True)
     if len(body) > MAX_BODY:
         msg = (
-            f"GET {urlsplit(response.url).path}: the response is larger than {MAX_BODY >> 20} MiB "
+            f"GET {urlsplit(url).path}: the response is larger than {MAX_BODY >> 20} MiB "
             "and was refused. Check api_url, or lower page_size."
         )
         raise APIError(masked(msg))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from tap_northflank_restores.instants import instant
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tap_northflank_restores.instants import are_in_utc, in_utc, instant
 
 
 @pytest.mark.parametrize(
@@ -26,3 +30,43 @@ def test_an_instant_is_microseconds_since_1970() -> None:
     moment = instant("1970-01-01T00:00:01.5Z")
     assert moment == 1_500_000
     assert isinstance(moment, int)
+
+
+OF_THE_API = st.datetimes().map(lambda moment: f"{moment.isoformat(timespec='milliseconds')}Z")
+TIMES: st.SearchStrategy[Any] = (
+    OF_THE_API
+    | OF_THE_API.map(lambda text: f"{text[:19]}Z")
+    | OF_THE_API.map(lambda text: text.replace("T", " "))
+    | OF_THE_API.map(str.lower)
+    | OF_THE_API.map(lambda text: f"{text[:-1]}+02:00")
+    | OF_THE_API.map(lambda text: f"{text[:-1]}000Z")
+    | OF_THE_API.map(lambda text: text.replace(":", "\n"))
+    | st.builds(
+        lambda text, place, letter: text[:place] + letter + text[place + 1 :],
+        OF_THE_API,
+        st.integers(0, 23),
+        st.sampled_from("0123456789TZtz.,:+- \n٣"),
+    )
+    | st.text(max_size=24)
+    | st.sampled_from([0, 1735711200, True, None, [], {}])
+)
+
+
+def stays(text: Any) -> bool:
+    try:
+        return bool(in_utc(text) == text)
+    except (TypeError, ValueError):
+        return False
+
+
+@settings(max_examples=500)
+@given(st.lists(TIMES, max_size=4))
+def test_a_page_of_times_stays_only_if_each_does(texts: list[Any]) -> None:
+    if are_in_utc(texts):
+        assert all(map(stays, texts))
+
+
+@given(st.lists(OF_THE_API, max_size=4))
+def test_what_the_api_writes_stays_without_a_look_at_each(texts: list[str]) -> None:
+    assert are_in_utc(texts)
+    assert are_in_utc([f"{text[:19]}Z" for text in texts])

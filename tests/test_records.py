@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker  # type: ignore[import-untyped]
+from singer_sdk.singerlib import SelectionMask
 
 from simulator import Fault, World
+from tap_northflank_restores import schemas as files
+from tap_northflank_restores.records import shaper
 from tests.support import ALL, company, everything, keyed, schemas, small_world, sync
 
 if TYPE_CHECKING:
     from simulator import Server
 
+SCHEMA = Path(files.__file__).with_name("restores.json")
 STATUSES = [
     "scheduled",
     "in-progress",
@@ -229,3 +237,38 @@ def test_a_time_that_python_alone_reads_is_written_for_all(server: Server, text:
     run = sync(server)
 
     assert run.records["restores"][0]["restoreTimestamp"] == "2026-01-05T00:00:00.000Z"
+
+
+ITEMS = st.fixed_dictionaries(
+    {"id": st.text(min_size=1)},
+    optional={
+        "status": st.sampled_from(STATUSES) | st.none(),
+        "completedAt": st.sampled_from([*ODD, None, "", "2026-01-05T02:00:00+02:00"])
+        | st.just("2026-01-05T00:00:00.123Z"),
+        "restoreTimestamp": st.just("2026-01-05T00:00:00.123Z") | st.just("2026-01-05T00:00:00Z"),
+        "unheard": st.integers(),
+        "teamId": st.just("of another"),
+    },
+)
+
+
+@given(st.lists(ITEMS | st.fixed_dictionaries({"id": st.text(min_size=1)}), max_size=4))
+def test_a_page_is_shaped_as_each_of_its_items(items: list[dict[str, Any]]) -> None:
+    properties = json.loads(SCHEMA.read_text())["properties"]
+    constants = {"teamId": None, "projectId": "p", "addonId": "a"}
+
+    def shaped(items: list[dict[str, Any]]) -> tuple[str, list[str]]:
+        odd: list[str] = []
+        shape = shaper(
+            properties, SelectionMask(), constants, lambda item, name: odd.append(item["id"] + name)
+        )
+        return json.dumps(shape(items)), odd  # in the order of its names
+
+    # What is no time sends a page the longer way.
+    longer, odd = shaped([*items, {"id": "", "completedAt": "soon"}])
+
+    records, same_odd = shaped(items)
+    assert json.loads(records) == json.loads(longer)[:-1]
+    assert longer.startswith(records[:-1])
+    assert all(record.keys() == properties.keys() for record in json.loads(records))
+    assert odd == [*same_odd, "completedAt"]
