@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from tap_northflank_restores.fitting import fitted, is_text
 from tap_northflank_restores.instants import are_in_utc, in_utc
 
 if TYPE_CHECKING:
@@ -17,31 +19,38 @@ if TYPE_CHECKING:
     from tap_northflank_restores.client import Item
 
 ITEMS_A_WRITE = 1000
+TIME = "a date and time"
+
+_TEXTS = {str, type(None)}
 
 
 def shaper(
     properties: Mapping[str, Any],
     selected: SelectionMask,
     constants: Mapping[str, Any],
-    on_odd_time: Callable[[Item, str], None],
+    on_misfit: Callable[[Item, str, str, Any], None],
 ) -> Callable[[Sequence[Item]], list[Record]]:
     """Return what makes records of items of the API.
 
     Each selected property of the schema is in the record, null if the API leaves it out; what the
     schema does not know is left out. Within an object that may have more properties than the schema
     lists, they stay, unless they are deselected. A time with an offset is written in UTC. What is
-    no time is null, as a loader would refuse it and all that comes with it.
+    no time is null, as a loader would refuse it and all that comes with it; so is what is of
+    another type, see `fitting.py`.
 
     Args:
         properties: The stream's properties by name, as JSON schemas.
         selected: Whether the stream, a property, or one within another is selected.
         constants: Values that the item does not have, or not reliably; they go before its own.
-        on_odd_time: Called with an item and the name of its property that must be a time.
+        on_misfit: Called with an item, the path within it, what should be there ("an array") and
+            what is.
     """
     names = [name for name in properties if selected["properties", name]]
     constants = {name: value for name, value in constants.items() if name in names}
     fields = [name for name in names if name not in constants]
     times = [name for name in fields if properties[name].get("format") == "date-time"]
+    others = [name for name in fields if name not in times]
+    is_flat = all(is_text(properties[name]) for name in others)
     # Such as ("properties", "config", "properties", "source").
     inner = [path for path, chosen in selected.items() if len(path) > 2 and not chosen]  # noqa: PLR2004
     pruned = {path[1] for path in inner}.intersection(fields)
@@ -52,33 +61,43 @@ def shaper(
         record = blank.copy()
         for name in fields:
             record[name] = item.get(name)
+        tell = partial(on_misfit, item)
         for name in times:
-            if text := record[name]:
-                try:
-                    record[name] = in_utc(text)
-                except (TypeError, ValueError):
-                    record[name] = None
-                    on_odd_time(item, name)
-            else:
-                record[name] = None  # No text is no time at all.
+            record[name] = _moment(record[name], name, tell)
+        for name in others:
+            record[name] = fitted(record[name], properties[name], name, tell)
         for name in pruned:
             record[name] = _without(record[name], {path[2:] for path in inner if path[1] == name})
         return record
 
     def shape_all(items: Sequence[Item]) -> list[Record]:
-        if not pruned and _are_records(items, known, times):
+        if is_flat and not pruned and _are_records(items, known, times, others):
             return [{**blank, **item} for item in items]
         return [shape(item) for item in items]
 
     return shape_all
 
 
-def _are_records(items: Sequence[Item], known: AbstractSet[str], times: Sequence[str]) -> bool:
+def _are_records(
+    items: Sequence[Item], known: AbstractSet[str], times: Sequence[str], texts: Sequence[str]
+) -> bool:
     """Tell whether all items are records but for what is missing, as on most pages they are."""
     if not all(item.keys() <= known for item in items):
         return False
-    texts = ([item.get(name) for item in items] for name in times)
-    return all(are_in_utc([text for text in each if text is not None]) for each in texts)
+    if not {type(item.get(name)) for item in items for name in texts} <= _TEXTS:
+        return False
+    moments = ([item.get(name) for item in items] for name in times)
+    return all(are_in_utc([text for text in each if text is not None]) for each in moments)
+
+
+def _moment(text: Any, name: str, on_misfit: Callable[[str, str, Any], None]) -> str | None:  # noqa: ANN401
+    if not text:
+        return None  # No text is no time at all.
+    try:
+        return in_utc(text)
+    except (TypeError, ValueError):
+        on_misfit(name, TIME, text)
+        return None
 
 
 def _without(value: Any, paths: set[tuple[str, ...]]) -> Any:  # noqa: ANN401 - any JSON value

@@ -18,7 +18,7 @@ from tap_northflank_restores.bookmark import REPLICATION_KEY
 from tap_northflank_restores.errors import AccessError, APIError, ConfigurationError, shown
 from tap_northflank_restores.instants import instant
 from tap_northflank_restores.reading import Changes
-from tap_northflank_restores.records import chunks, shaper
+from tap_northflank_restores.records import TIME, chunks, shaper
 from tap_northflank_restores.sdk import PagedStream
 from tap_northflank_restores.shape import shape_of
 from tap_northflank_restores.state import STREAM, RestoresState, interrupted_after
@@ -48,6 +48,11 @@ class NorthflankStream(PagedStream):
     replication_key: ClassVar[str | None] = None
     list_name: ClassVar[str | None] = None
 
+    def __init__(self, tap: TapNorthflankRestores) -> None:
+        """Start with nothing told."""
+        super().__init__(tap)
+        self._told: set[str] = set()
+
     @property
     def tap(self) -> TapNorthflankRestores:
         """The tap that this stream belongs to."""
@@ -62,6 +67,7 @@ class NorthflankStream(PagedStream):
 
     @override
     def begin(self) -> None:
+        self._told.clear()
         self.tap.begin(self.name)
 
     @override
@@ -88,15 +94,21 @@ class NorthflankStream(PagedStream):
         """
         constants = {"teamId": self.config.get("team_id"), **ids}
 
-        def tell_odd_time(item: Item, name: str) -> None:
+        def tell(item: Item, path: str, what: str, value: object) -> None:
+            if what != TIME:  # An API that has changed has it in each item.
+                if path in self._told:
+                    return
+                self._told.add(path)
             self.logger.warning(
-                "%s: %s is not a date and time: %s. Null is sent in its place.",
+                "%s: %s is not %s: %s. Null is sent in its place%s.",
                 "/".join([self.name, *ids.values(), str(item["id"])]),
-                name,
-                shown(item[name]),
+                path,
+                what,
+                shown(value),
+                "" if what == TIME else ", here and in others",
             )
 
-        return shaper(self.schema["properties"], self.mask, constants, tell_odd_time)
+        return shaper(self.schema["properties"], self.mask, constants, tell)
 
 
 class ProjectsStream(NorthflankStream):

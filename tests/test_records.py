@@ -260,7 +260,10 @@ def test_a_page_is_shaped_as_each_of_its_items(items: list[dict[str, Any]]) -> N
     def shaped(items: list[dict[str, Any]]) -> tuple[str, list[str]]:
         odd: list[str] = []
         shape = shaper(
-            properties, SelectionMask(), constants, lambda item, name: odd.append(item["id"] + name)
+            properties,
+            SelectionMask(),
+            constants,
+            lambda item, path, _what, _value: odd.append(item["id"] + path),
         )
         return json.dumps(shape(items)), odd  # in the order of its names
 
