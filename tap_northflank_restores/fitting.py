@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,7 +59,10 @@ def _fitted(value: Any, schema: Mapping[str, Any], path: str, on_misfit: OnMisfi
 
 
 def _text(value: Any, *_: Any) -> Any:  # noqa: ANN401
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if isinstance(value, str):
+        return value
+    # msgspec takes no integer of more than 64 bits.
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _integer(value: Any, *_: Any) -> Any:  # noqa: ANN401

@@ -55,7 +55,8 @@ class Run:
     @cached_property
     def messages(self) -> list[dict[str, Any]]:
         """All messages, in order."""
-        return [json.loads(line) for line in self.stdout.splitlines()]
+        # A line ends at a newline only: texts have other ends of lines in them.
+        return [json.loads(line) for line in self.stdout.split("\n") if line]
 
     @cached_property
     def records(self) -> dict[str, list[Record]]:

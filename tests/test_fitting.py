@@ -71,7 +71,7 @@ def misfits(run: Run) -> list[str]:
     """Return what a loader would refuse the records for."""
     schemas = {}
     found = []
-    for message in map(json.loads, run.stdout.splitlines()):
+    for message in run.messages:
         if message["type"] == "SCHEMA":
             schemas[message["stream"]] = jsonschema.Draft202012Validator(message["schema"])
         elif message["type"] == "RECORD":
