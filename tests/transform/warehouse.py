@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from ruamel.yaml import YAML
 from uv import find_uv_bin
@@ -137,7 +138,8 @@ class Warehouse(ABC):
         """Take an empty folder for what is written beside the database."""
         home.mkdir()
         self._home = home
-        self.project = Path(shutil.copytree(ROOT / "transform", home / "transform"))
+        written = shutil.ignore_patterns("dbt_packages", "logs", "target")
+        self.project = Path(shutil.copytree(ROOT / "transform", home / "transform", ignore=written))
 
     @abstractmethod
     def load(self, rows: Rows) -> None:
@@ -181,13 +183,29 @@ class Warehouse(ABC):
 
     def dbt(self, *arguments: str, succeeds: bool = True) -> str:
         """Run dbt here and return what it printed; it must succeed, or fail."""
+        return self._run(self.project / "run.py", *arguments, succeeds=succeeds)
+
+    def host(self, *arguments: str, succeeds: bool = True, **environment: str) -> str:
+        """Run dbt in the project of a host, which has the package installed."""
+        profiles = {
+            "DBT_PROJECT_DIR": str(self.project / "integration_tests"),
+            "DBT_PROFILES_DIR": str(self.project),
+            "DBT_SCHEMA": "acme",
+        }
+        dbt = dbt_environment() / "dbt"
+        return self._run(dbt, *arguments, succeeds=succeeds, **profiles, **environment)
+
+    def _run(self, program: Path, *arguments: str, succeeds: bool, **environment: str) -> str:
         server = dbt_server()
         assert server.stdin
         assert server.stdout
         output = self._home / "output"
         job = {
-            "arguments": [str(self.project / "run.py"), *arguments],
-            "environment": os.environ | self._environment() | {"DBT_USE_COLORS": "false"},
+            "arguments": [str(program), *arguments],
+            "environment": os.environ
+            | self._environment()
+            | {"DBT_USE_COLORS": "false"}
+            | environment,
             "output": str(output),
         }
         server.stdin.write(json.dumps(job) + "\n")
@@ -232,7 +250,13 @@ class Postgres(Warehouse):
             return found.fetchall() if found.description else []
 
     def _environment(self) -> dict[str, str]:
-        return {"TARGET_POSTGRES_SQLALCHEMY_URL": self.url}
+        parts = conninfo_to_dict(self.url)
+        return {
+            "TARGET_POSTGRES_SQLALCHEMY_URL": self.url,
+            "PGHOST": str(parts.get("host", "")),
+            "PGUSER": str(parts.get("user", "")),
+            "PGDATABASE": str(parts.get("dbname", "")),
+        }
 
 
 class DuckDB(Warehouse):

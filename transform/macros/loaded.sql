@@ -41,7 +41,7 @@
 {% macro _loaded_column(kind, column) -%}
     {%- set types = {
         'text': dbt.type_string(),
-        'instant': timestamp_utc(),
+        'instant': northflank_restores.timestamp_utc(),
         'integer': dbt.type_bigint(),
         'json': 'json',
         'list': dbt.type_string(),
@@ -52,7 +52,7 @@
         {%- set name, type = column -%}
         {%- if kind == 'instant' and type in ('timestamp without time zone', 'timestamp') -%}
             {# target-postgres, run in UTC, drops the zone #}
-            {{ from_utc(adapter.quote(name)) }}
+            {{ northflank_restores.from_utc(adapter.quote(name)) }}
         {%- elif kind == 'json' -%}
             {{ adapter.quote(name) }}
         {%- elif kind == 'list' and (type == 'array' or type.endswith('[]')) -%}

@@ -1,6 +1,7 @@
-{# Stops a run, before anything is built, whose variables cannot be meant: one line says which. #}
+{# Stops a run, before anything is built, whose variables cannot be meant: one line says which. A
+   host's run that builds nothing of the package goes on. #}
 {% macro check_variables() -%}
-    {%- if execute -%}
+    {%- if northflank_restores.is_selected() -%}
         {%- set positive = '^[0-9]+([.][0-9]+)?$' -%}
         {%- for name in ('rto_minutes', 'rpo_hours', 'overdue_after_days') -%}
             {%- set given = var(name) | string | trim -%}
@@ -19,4 +20,13 @@
                 ~ var('plausible_since') ~ "'; it takes a day such as 2015-01-01") }}
         {%- endif -%}
     {%- endif -%}
+{%- endmacro %}
+
+{# Whether the run has something of this package. #}
+{% macro is_selected() -%}
+    {%- for name in (selected_resources if execute else [])
+        if name.split('.')[1] == 'northflank_restores' -%}
+        {{ return(true) }}
+    {%- endfor -%}
+    {{ return(false) }}
 {%- endmacro %}
