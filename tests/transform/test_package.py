@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.transform.test_lineage import AS_OF, addon, restore
+from tests.transform.test_lineage import AS_OF, addon, engine, restore
 from tests.transform.warehouse import DuckDB
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.transform.warehouse import Postgres, Rows, Warehouse
+
+__all__ = ["engine"]
 
 GIVEN = "--vars", json.dumps({"as_of": f"{AS_OF:%Y-%m-%dT%H:%M:%SZ}"})
 """With the same variables each time, dbt parses only what has changed."""
@@ -183,3 +185,64 @@ def test_host_without_a_line_about_the_package(warehouse: Postgres, tmp_path: Pa
     assert {row["project_name"] for row in names} == {"Shop", "Drills"}
     (row,) = warehouse.query("select project_name from acme.stg_projects")
     assert row == {"project_name": "A project of our CRM"}
+
+
+def test_loader_of_the_host_has_names_of_its_own(engine: Warehouse) -> None:
+    """Another schema, another table, columns in snake case, and a table that is somebody else's."""
+    engine.load(account())
+    for statement in (
+        "create schema northflank_raw",
+        "create table northflank_raw.nf_restores as select * from northflank.restores",
+        "create table northflank_raw.addons as select * from northflank.addons",
+        "create table northflank_raw.projects as select id, name from northflank.projects",
+        "create table northflank_raw.backups as select 'a backup of our own' as what",
+        *(
+            f'alter table northflank_raw.{table} rename column "{name}" to {snake}'
+            for table, name, snake in (
+                ("nf_restores", "projectId", "project_id"),
+                ("nf_restores", "addonId", "addonid"),
+                ("nf_restores", "completedAt", "completed_at"),
+                ("nf_restores", "restoreTimestamp", "restore_timestamp"),
+                ("addons", "projectId", "project_id"),
+            )
+        ),
+        "drop table northflank.restores",
+    ):
+        engine.query(statement)
+    settings = {
+        "northflank_schema": "northflank_raw",
+        "northflank_identifiers": {"restores": "nf_restores"},
+        "northflank_streams": {"backups": False, "addons": True},
+    }
+    engine.build(as_of=AS_OF, **settings)
+    attempts = engine.mart("restore_analytics.restore_attempts", "restore_key")
+    row = attempts["shop/orders/o"]
+    assert (row["duration_minutes"], row["project_name"], row["backup_known"]) == (20, "Shop", None)
+    (info,) = engine.query("select * from restore_analytics.refresh_info")
+    assert (info["source_schema"], info["backups_loaded"]) == ("northflank_raw", False)
+
+    given = "--vars", json.dumps({**settings, "northflank_streams": {"backup_schedules": True}})
+    printed = engine.dbt("run", *given, "--select", "staging", succeeds=False)
+    assert "There is no table northflank_raw.backup_schedules to read" in printed
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("northflank_streams", {"backup": False}),
+        ("northflank_streams", {"backups": "off"}),
+        ("northflank_identifiers", "nf_restores"),
+    ],
+)
+@pytest.mark.parametrize("host", ["postgres"], indirect=True)
+def test_misspelt_variable_of_the_sources_is_named(
+    name: str, value: object, host: Warehouse
+) -> None:
+    printed = host.host("run", "--vars", json.dumps({name: value}), succeeds=False)
+    assert f"The variable {name} is '" in printed
+    assert "it takes an object by stream, such as {" in printed
+
+
+def test_restores_cannot_be_left_out(host: Warehouse) -> None:
+    given = json.dumps({"northflank_streams": {"restores": False}})
+    assert "cannot leave out restores" in host.host("run", "--vars", given, succeeds=False)

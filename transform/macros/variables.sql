@@ -15,6 +15,27 @@
             {{ exceptions.raise_compiler_error("The variable restore_timestamp is '"
                 ~ var('restore_timestamp') ~ "'; it takes auto, started or backup_created") }}
         {%- endif -%}
+        {%- for name in ('northflank_identifiers', 'northflank_streams') -%}
+            {%- set given = var(name) -%}
+            {%- set wrong = "The variable " ~ name ~ " is '" ~ given ~ "'; it takes an object by "
+                ~ "stream, such as " ~ ("{restores: northflank_restores}"
+                if name == 'northflank_identifiers' else "{backups: false}")
+                ~ "; the streams are " ~ northflank_restores.streams() | join(', ') -%}
+            {%- if given is not mapping -%}
+                {{ exceptions.raise_compiler_error(wrong) }}
+            {%- endif -%}
+            {%- for stream, value in given.items() -%}
+                {%- if stream not in northflank_restores.streams()
+                    or (name == 'northflank_streams' and value not in (true, false))
+                    or (name == 'northflank_identifiers' and not value) -%}
+                    {{ exceptions.raise_compiler_error(wrong) }}
+                {%- endif -%}
+            {%- endfor -%}
+        {%- endfor -%}
+        {%- if not var('northflank_streams').get('restores', true) -%}
+            {{ exceptions.raise_compiler_error("The variable northflank_streams cannot leave out "
+                ~ "restores: all answers are made of them") }}
+        {%- endif -%}
         {%- if not modules.re.match('^[0-9]{4}-[0-9]{2}-[0-9]{2}$', var('plausible_since') | string) -%}
             {{ exceptions.raise_compiler_error("The variable plausible_since is '"
                 ~ var('plausible_since') ~ "'; it takes a day such as 2015-01-01") }}
