@@ -153,6 +153,10 @@ class Warehouse(ABC):
     def _environment(self) -> dict[str, str]:
         """Return the variables that lead dbt here."""
 
+    def _libpq(self) -> dict[str, str]:
+        """Return the variables that lead dbt here without `run.py`, if they are others."""
+        return {}
+
     def set_rules(self, *rules: dict[str, object]) -> None:
         """Set the rules of the policy: the values of each that are not empty, by column."""
         self._set_seed("restore_policies", *rules)
@@ -193,7 +197,8 @@ class Warehouse(ABC):
             "DBT_SCHEMA": "acme",
         }
         dbt = dbt_environment() / "dbt"
-        return self._run(dbt, *arguments, succeeds=succeeds, **profiles, **environment)
+        given = {**profiles, **self._libpq(), **environment}
+        return self._run(dbt, *arguments, succeeds=succeeds, **given)
 
     def _run(self, program: Path, *arguments: str, succeeds: bool, **environment: str) -> str:
         server = dbt_server()
@@ -230,8 +235,24 @@ class Postgres(Warehouse):
 
     def load(self, rows: Rows) -> None:
         plugin = meltano_plugin("loaders", "target-postgres")
-        config = {s["name"]: s["value"] for s in plugin["settings"] if "value" in s}
-        config["sqlalchemy_url"] = self.url.replace("postgresql://", "postgresql+psycopg://")
+        settings = {s["name"]: s["value"] for s in plugin["settings"] if "value" in s}
+        self._load(rows, settings, plugin["env"])
+
+    def load_plainly(self, rows: Rows, *, parameter: str = "") -> None:
+        """Put rows in with the loader's own defaults: a project that has not our definition of it.
+
+        Args:
+            rows: as for `load`.
+            parameter: a parameter of the URL.
+        """
+        settings = {"default_target_schema": "northflank"}
+        self._load(rows, settings, {}, parameter)
+
+    def _load(
+        self, rows: Rows, settings: Row, environment: dict[str, str], parameter: str = ""
+    ) -> None:
+        url = self.url.replace("postgresql://", "postgresql+psycopg://")
+        config = {**settings, "sqlalchemy_url": f"{url}{parameter}"}
         path = self._home / "loader.json"
         path.write_text(json.dumps(config))
         subprocess.run(  # noqa: S603 - of our own
@@ -240,7 +261,7 @@ class Postgres(Warehouse):
             input="\n".join(messages(rows)),
             text=True,
             stderr=subprocess.DEVNULL,
-            env=os.environ | plugin["env"],
+            env=os.environ | environment,
         )
 
     def query(self, query: str) -> list[Row]:
@@ -250,13 +271,12 @@ class Postgres(Warehouse):
             return found.fetchall() if found.description else []
 
     def _environment(self) -> dict[str, str]:
+        return {"TARGET_POSTGRES_SQLALCHEMY_URL": self.url}
+
+    def _libpq(self) -> dict[str, str]:
         parts = conninfo_to_dict(self.url)
-        return {
-            "TARGET_POSTGRES_SQLALCHEMY_URL": self.url,
-            "PGHOST": str(parts.get("host", "")),
-            "PGUSER": str(parts.get("user", "")),
-            "PGDATABASE": str(parts.get("dbname", "")),
-        }
+        names = {"PGHOST": "host", "PGUSER": "user", "PGDATABASE": "dbname"}
+        return {variable: str(parts.get(name, "")) for variable, name in names.items()}
 
 
 class DuckDB(Warehouse):
