@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from tests.transform.test_lineage import AS_OF, addon, engine, restore
-from tests.transform.warehouse import DuckDB
+from tests.transform.warehouse import ROOT, DuckDB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from tests.transform.warehouse import Postgres, Rows, Warehouse
 
 __all__ = ["engine"]
+
+MODELS = ROOT / "transform" / "models"
+MARTS = MODELS / "marts"
 
 GIVEN = "--vars", json.dumps({"as_of": f"{AS_OF:%Y-%m-%dT%H:%M:%SZ}"})
 """With the same variables each time, dbt parses only what has changed."""
@@ -246,3 +251,30 @@ def test_misspelt_variable_of_the_sources_is_named(
 def test_restores_cannot_be_left_out(host: Warehouse) -> None:
     given = json.dumps({"northflank_streams": {"restores": False}})
     assert "cannot leave out restores" in host.host("run", "--vars", given, succeeds=False)
+
+
+def test_column_of_another_type_breaks_the_contract(host: Warehouse) -> None:
+    model = host.project / "models" / "marts" / "load_freshness.sql"
+    before = model.read_text()
+    model.write_text(before.replace("    stale_after_hours,", "    'long' as stale_after_hours,"))
+    select = ("--select", "northflank_restores.marts.load_freshness")
+    printed = host.host("run", *GIVEN, *select, succeeds=False)
+    model.write_text(before)
+    assert "This model has an enforced contract that failed" in printed
+    assert "stale_after_hours" in printed
+
+
+def test_each_mart_has_a_contract() -> None:
+    for mart in yaml.safe_load((MARTS / "marts.yml").read_text())["models"]:
+        assert mart["config"]["contract"] == {"enforced": True}
+        assert all(column["data_type"] for column in mart["columns"])
+
+
+def test_exposure_has_each_table_that_the_report_reads() -> None:
+    (report,) = yaml.safe_load((MARTS / "exposures.yml").read_text())["exposures"]
+    named = {re.findall(r"'(\w+)'", ref)[1] for ref in report["depends_on"]}
+    queries = (ROOT / "report" / "marts.py").read_text()
+    models = {
+        path.stem for folder in ("marts", "history") for path in MODELS.glob(f"{folder}/*.sql")
+    }
+    assert named == models & set(re.findall(r"\b(?:from|join|,) (\w+)", queries))
