@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -214,7 +214,7 @@ def test_loader_of_the_host_has_names_of_its_own(engine: Warehouse) -> None:
         "drop table northflank.restores",
     ):
         engine.query(statement)
-    settings = {
+    settings: dict[str, Any] = {
         "northflank_schema": "northflank_raw",
         "northflank_identifiers": {"restores": "nf_restores"},
         "northflank_streams": {"backups": False, "addons": True},

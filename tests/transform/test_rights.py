@@ -14,7 +14,7 @@ from tests.transform.test_zone import account
 from tests.transform.warehouse import ROOT
 
 if TYPE_CHECKING:
-    from tests.transform.warehouse import Postgres
+    from tests.transform.warehouse import Postgres, Row
 
 PAGE = (ROOT / "docs" / "dbt-package.md").read_text(encoding="utf-8")
 ROLES = "northflank_loader", "northflank_dbt", "northflank_reader"
@@ -43,15 +43,20 @@ def test_three_roles_do_with_the_rights_of_the_page(warehouse: Postgres) -> None
         log_in(warehouse, "northflank_loader")
         warehouse.load(account())
         log_in(warehouse, "northflank_dbt")
-        readers = {"northflank_readers": ["northflank_reader"]}
-        for _ in range(2):
-            warehouse.build(UNTESTED, as_of=AS_OF, **readers)
+        readers: Row = {"northflank_readers": ["northflank_reader"]}
+        assert "Warning" not in warehouse.build(UNTESTED, as_of=AS_OF, **readers)
+        connection.execute(
+            "create view public.ours as select * from restore_analytics.backup_status"
+        )
+        printed = warehouse.build(UNTESTED, as_of=AS_OF, **readers)
+        assert "The view public.ours is dropped, as it reads restore_analytics.backup_st" in printed
 
         log_in(warehouse, "northflank_reader")
         exposures = ROOT / "transform" / "models" / "marts" / "exposures.yml"
         (report,) = yaml.safe_load(exposures.read_text())["exposures"]
         for ref in report["depends_on"]:
-            assert warehouse.query(f"select * from {re.findall(r'[a-z_]+', ref)[2]}") is not None
+            table = re.findall(r"\w+", ref)[2]
+            assert warehouse.query(f"select count(*) from {table}")  # noqa: S608 - of our own
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             warehouse.query("select * from northflank.restores")
 
