@@ -211,6 +211,7 @@ def test_old_targets_are_not_passed_over(loaded: Postgres) -> None:
         ("rpo_hours", 0),
         ("restore_timestamp", "start"),
         ("plausible_since", "2015"),
+        ("northflank_readers", "reader; drop table x"),
     ],
 )
 def test_variable_that_cannot_be_meant_is_named(name: str, value: object, loaded: Postgres) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 from ruamel.yaml import YAML
 from uv import find_uv_bin
@@ -139,7 +140,8 @@ class Warehouse(ABC):
         """Take an empty folder for what is written beside the database."""
         home.mkdir()
         self._home = home
-        self.project = Path(shutil.copytree(ROOT / "transform", home / "transform"))
+        written = shutil.ignore_patterns("dbt_packages", "logs", "target")
+        self.project = Path(shutil.copytree(ROOT / "transform", home / "transform", ignore=written))
 
     @abstractmethod
     def load(self, rows: Rows) -> None:
@@ -152,6 +154,10 @@ class Warehouse(ABC):
     @abstractmethod
     def _environment(self) -> dict[str, str]:
         """Return the variables that lead dbt here."""
+
+    def _libpq(self) -> dict[str, str]:
+        """Return the variables that lead dbt here without `run.py`, if they are others."""
+        return {}
 
     def set_rules(self, *rules: dict[str, object]) -> None:
         """Set the rules of the policy: the values of each that are not empty, by column."""
@@ -183,13 +189,30 @@ class Warehouse(ABC):
 
     def dbt(self, *arguments: str, succeeds: bool = True) -> str:
         """Run dbt here and return what it printed; it must succeed, or fail."""
+        return self._run(self.project / "run.py", *arguments, succeeds=succeeds)
+
+    def host(self, *arguments: str, succeeds: bool = True, **environment: str) -> str:
+        """Run dbt in the project of a host, which has the package installed."""
+        profiles = {
+            "DBT_PROJECT_DIR": str(self.project / "integration_tests"),
+            "DBT_PROFILES_DIR": str(self.project),
+            "DBT_SCHEMA": "acme",
+        }
+        dbt = dbt_environment() / "dbt"
+        given = {**profiles, **self._libpq(), **environment}
+        return self._run(dbt, *arguments, succeeds=succeeds, **given)
+
+    def _run(self, program: Path, *arguments: str, succeeds: bool, **environment: str) -> str:
         server = dbt_server()
         assert server.stdin
         assert server.stdout
         output = self._home / "output"
         job = {
-            "arguments": [str(self.project / "run.py"), *arguments],
-            "environment": os.environ | self._environment() | {"DBT_USE_COLORS": "false"},
+            "arguments": [str(program), *arguments],
+            "environment": os.environ
+            | self._environment()
+            | {"DBT_USE_COLORS": "false"}
+            | environment,
             "output": str(output),
         }
         server.stdin.write(json.dumps(job) + "\n")
@@ -214,8 +237,24 @@ class Postgres(Warehouse):
 
     def load(self, rows: Rows) -> None:
         plugin = meltano_plugin("loaders", "target-postgres")
-        config = {s["name"]: s["value"] for s in plugin["settings"] if "value" in s}
-        config["sqlalchemy_url"] = self.url.replace("postgresql://", "postgresql+psycopg://")
+        settings = {s["name"]: s["value"] for s in plugin["settings"] if "value" in s}
+        self._load(rows, settings, plugin["env"])
+
+    def load_plainly(self, rows: Rows, *, parameter: str = "") -> None:
+        """Put rows in with the loader's own defaults: a project that has not our definition of it.
+
+        Args:
+            rows: as for `load`.
+            parameter: a parameter of the URL.
+        """
+        settings = {"default_target_schema": "northflank"}
+        self._load(rows, settings, {}, parameter)
+
+    def _load(
+        self, rows: Rows, settings: Row, environment: dict[str, str], parameter: str = ""
+    ) -> None:
+        url = self.url.replace("postgresql://", "postgresql+psycopg://")
+        config = {**settings, "sqlalchemy_url": f"{url}{parameter}"}
         path = self._home / "loader.json"
         path.write_text(json.dumps(config))
         subprocess.run(  # noqa: S603 - of our own
@@ -224,7 +263,7 @@ class Postgres(Warehouse):
             input="\n".join(messages(rows)),
             text=True,
             stderr=subprocess.DEVNULL,
-            env=os.environ | plugin["env"],
+            env=os.environ | environment,
         )
 
     def query(self, query: str) -> list[Row]:
@@ -235,6 +274,11 @@ class Postgres(Warehouse):
 
     def _environment(self) -> dict[str, str]:
         return {"TARGET_POSTGRES_SQLALCHEMY_URL": self.url}
+
+    def _libpq(self) -> dict[str, str]:
+        parts = conninfo_to_dict(self.url)
+        names = {"PGHOST": "host", "PGUSER": "user", "PGDATABASE": "dbname"}
+        return {variable: str(parts.get(name, "")) for variable, name in names.items()}
 
 
 class DuckDB(Warehouse):

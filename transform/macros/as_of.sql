@@ -1,7 +1,7 @@
 {# The instant that the marts are computed for: the variable `as_of`, else the start of this run.
    One instant for all models of a run, so that they agree. #}
 {% macro as_of() -%}
-    cast('{{ as_of_text() }}' as {{ timestamp_utc() }})
+    cast('{{ northflank_restores.as_of_text() }}' as {{ northflank_restores.timestamp_utc() }})
 {%- endmacro %}
 
 {% macro as_of_text() -%}
@@ -26,5 +26,5 @@
 {# The instant a number of days before `as_of`. Counted in hours: a day is 24 of them, also where
    the session's time zone changes its clocks. #}
 {% macro days_ago(days) -%}
-    {{ dbt.dateadd('hour', (days | int) * -24, as_of()) }}
+    {{ dbt.dateadd('hour', (days | int) * -24, northflank_restores.as_of()) }}
 {%- endmacro %}

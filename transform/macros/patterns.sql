@@ -2,7 +2,7 @@
 {% macro fits(text, pattern) -%}
     (
         {{ pattern }} is null
-        or {{ text }} like {{ like_pattern(pattern) }} escape '!'
+        or {{ text }} like {{ northflank_restores.like_pattern(pattern) }} escape '!'
     )
 {%- endmacro %}
 
@@ -11,7 +11,7 @@
     (
         {{ pattern }} is null
         or chr(10) || {{ lines }} || chr(10)
-        like '%' || chr(10) || {{ like_pattern(pattern) }} || chr(10) || '%' escape '!'
+        like '%' || chr(10) || {{ northflank_restores.like_pattern(pattern) }} || chr(10) || '%' escape '!'
     )
 {%- endmacro %}
 
@@ -26,7 +26,7 @@
 
 {# The first day of an instant's quarter in UTC. #}
 {% macro quarter_of(expression) -%}
-    cast({{ dbt.date_trunc('quarter', 'cast(' ~ utc_date(expression) ~ ' as timestamp)') }} as date)
+    cast({{ dbt.date_trunc('quarter', 'cast(' ~ northflank_restores.utc_date(expression) ~ ' as timestamp)') }} as date)
 {%- endmacro %}
 
 {# The instant whose rule judges a quarter: its end, or `as_of` while it is not over. #}
@@ -34,6 +34,6 @@
     least(
         cast({{ dbt.dateadd('month', 3, 'quarters.quarter_start') }} as timestamp)
         at time zone 'UTC',
-        {{ as_of() }}
+        {{ northflank_restores.as_of() }}
     )
 {%- endmacro %}

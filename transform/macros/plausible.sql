@@ -5,11 +5,11 @@
     case
         when
             {{ expression }} >= cast('{{ var("plausible_since") }} 00:00:00+00:00'
-                as {{ timestamp_utc() }})
+                as {{ northflank_restores.timestamp_utc() }})
             and (
                 {{ expression }} <= cast('{{ run_started_at.isoformat() }}'
-                    as {{ timestamp_utc() }})
-                or {{ expression }} <= {{ as_of() }}
+                    as {{ northflank_restores.timestamp_utc() }})
+                or {{ expression }} <= {{ northflank_restores.as_of() }}
             )
             then {{ expression }}
     end

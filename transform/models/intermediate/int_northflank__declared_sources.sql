@@ -1,4 +1,18 @@
 -- The declared drill addons: of several declarations that match, the most specific holds.
+{% set unknown %}
+    select declared.source_project || '/' || declared.source_addon
+    from {{ ref('northflank_restores', 'int_northflank__drill_declarations') }} as declared
+    where
+        exists (select 1 from {{ ref('northflank_restores', 'int_northflank__addons') }})
+        and not exists (
+            select 1 from {{ ref('northflank_restores', 'int_northflank__addons') }} as addons
+            where
+                addons.project_id = declared.source_project
+                and addons.addon_id = declared.source_addon
+        )
+    order by 1
+{% endset %}
+{{ check_none('drill_addons', unknown, 'there is no addon … in the warehouse') }}
 with matched as (
     select
         addons.addon_key,
@@ -13,7 +27,7 @@ with matched as (
                 declared.source_addon asc
         ) as nth
     from {{ ref('northflank_restores', 'int_northflank__addons') }} as addons
-    inner join {{ ref('northflank_restores', 'drill_addons') }} as declared
+    inner join {{ ref('northflank_restores', 'int_northflank__drill_declarations') }} as declared
         on
             {{ fits('addons.project_id', 'declared.project') }}
             and {{ fits('addons.addon_id', 'declared.addon') }}

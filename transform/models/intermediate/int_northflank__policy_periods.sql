@@ -1,6 +1,22 @@
 -- By which rule each addon is judged, and from when to when. At each instant the most specific of
 -- the rules that match holds, as a whole: an exact addon before a pattern before none, then the same
 -- for the tag, the project and the type, then the more literal pattern; of equal ones the newest.
+{% set unmatched %}
+    select rules.rule
+    from {{ ref('northflank_restores', 'int_northflank__restore_policies') }} as rules
+    where
+        exists (select 1 from {{ ref('northflank_restores', 'int_northflank__addons') }})
+        and not exists (
+            select 1 from {{ ref('northflank_restores', 'int_northflank__addons') }} as addons
+            where
+                {{ fits('addons.project_id', 'rules.project') }}
+                and {{ fits('addons.addon_id', 'rules.addon') }}
+                and {{ fits('addons.database_type', 'rules.type') }}
+                and {{ a_line_fits('addons.tags', 'rules.tag') }}
+        )
+    order by 1
+{% endset %}
+{{ check_none('restore_policies', unmatched, 'the rule … matches no addon of the warehouse') }}
 with defaults as (
     select * from {{ ref('northflank_restores', 'policy_defaults') }}
 ),
@@ -17,7 +33,7 @@ rules as (
         length(coalesce(addon, '') || coalesce(tag, '') || coalesce(project, '')
         || coalesce(type, '')) as literal,
         cast(coalesce(valid_from, cast('0001-01-01' as date)) as date) as since
-    from {{ ref('northflank_restores', 'restore_policies') }}
+    from {{ ref('northflank_restores', 'int_northflank__restore_policies') }}
 ),
 
 matched as (

@@ -45,7 +45,7 @@ counts as (
     select
         source_addon_key as addon_key,
         count(*) as attempts,
-        sum(case when outcome = 'running' then 1 else 0 end) as running,
+        count(case when outcome = 'running' then 1 end) as running,
         max(case when nth = 1 then counted_at end) as last_attempt_at,
         max(case when nth = 1 then outcome end) as last_attempt_outcome,
         max(case when nth_finished = 1 and outcome in ('succeeded', 'failed') then outcome end)
@@ -59,10 +59,10 @@ counts as (
         ) as failures_since_success,
         {%- for days in (90, 365) %}
         {%- set inside = "counted_at > " ~ days_ago(days) %}
-        sum(case when {{ inside }} then 1 else 0 end) as attempts_{{ days }}d,
-        sum(case when {{ inside }} and outcome = 'succeeded' then 1 else 0 end)
+        count(case when {{ inside }} then 1 end) as attempts_{{ days }}d,
+        count(case when {{ inside }} and outcome = 'succeeded' then 1 end)
             as successes_{{ days }}d,
-        sum(case when {{ inside }} and outcome = 'failed' then 1 else 0 end)
+        count(case when {{ inside }} and outcome = 'failed' then 1 end)
             as failures_{{ days }}d,
         {%- endfor %}
         {%- set measured = "case when outcome = 'succeeded' and counted_at > "
@@ -113,8 +113,10 @@ answers as (
         addons.is_current,
         addons.last_seen_at,
         last_success.counted_at as last_success_at,
-        {{ dbt.datediff(utc_date('last_success.counted_at'), utc_date(as_of()), 'day') }}
-            as days_since_success,
+        cast(
+            {{ dbt.datediff(utc_date('last_success.counted_at'), utc_date(as_of()), 'day') }}
+            as integer
+        ) as days_since_success,
         last_success.restore_id as last_success_restore_id,
         last_success.addon_key as last_success_restored_into,
         last_success.source_basis as last_success_source_basis,

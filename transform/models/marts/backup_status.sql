@@ -42,10 +42,10 @@ counts as (
         avg(case when status = 'completed' and {{ week }} then size_bytes end) as size_7d,
         avg(case when status = 'completed' and {{ month }} and not {{ week }} then size_bytes end)
             as size_before,
-        sum(case when status = 'completed' and {{ month }} then 1 else 0 end) as successes_30d,
-        sum(case when status in ('failed', 'not-supported') and {{ month }} then 1 else 0 end)
+        count(case when status = 'completed' and {{ month }} then 1 end) as successes_30d,
+        count(case when status in ('failed', 'not-supported') and {{ month }} then 1 end)
             as failures_30d,
-        sum(case when {{ week }} then 1 else 0 end) as made_7d,
+        count(case when {{ week }} then 1 end) as made_7d,
         count(distinct coalesce(destination_id, 'northflank')) as destinations
     from backups
     group by addon_key

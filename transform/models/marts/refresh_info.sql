@@ -35,7 +35,7 @@ select
     loads.backups_loaded,
     '{{ target.type }}' as engine,
     '{{ target.database }}' as database_name,
-    '{{ source("northflank", "restores").schema }}' as source_schema,
+    '{{ table_of('restores').schema }}' as source_schema,
     attempts.attempts,
     attempts.ambiguous_attempts,
     attempts.undated_attempts,

@@ -81,10 +81,12 @@ joined as (
 measured as (
     select
         *,
-        case
-            when {{ minutes_between('started_at', 'ended_at') }} >= 1.0 / 60
-                then cast({{ minutes_between('started_at', 'ended_at') }} as numeric(18, 3))
-        end as duration_minutes
+        cast(
+            case
+                when {{ minutes_between('started_at', 'ended_at') }} >= 1.0 / 60
+                    then {{ minutes_between('started_at', 'ended_at') }}
+            end as numeric(18, 3)
+        ) as duration_minutes
     from joined
 )
 
@@ -104,15 +106,15 @@ select
     measured.backup_name,
     measured.backup_created_at,
     measured.backup_known,
-    case
-        when measured.counted_at >= measured.backup_created_at
-            then cast(
-                {{ minutes_between(
+    cast(
+        case
+            when measured.counted_at >= measured.backup_created_at
+                then {{ minutes_between(
                     'measured.backup_created_at',
                     'coalesce(measured.started_at, measured.counted_at)'
-                ) }} / 60 as numeric(18, 1)
-            )
-    end as backup_age_hours,
+                ) }} / 60
+        end as numeric(18, 1)
+    ) as backup_age_hours,
     measured.status,
     measured.outcome,
     measured.outcome = 'running' as is_running,

@@ -89,8 +89,8 @@ counts as (
         source_addon_key as addon_key,
         quarter_start,
         count(*) as attempts,
-        sum(case when outcome = 'succeeded' then 1 else 0 end) as successes,
-        sum(case when outcome = 'failed' then 1 else 0 end) as failures
+        count(case when outcome = 'succeeded' then 1 end) as successes,
+        count(case when outcome = 'failed' then 1 end) as failures
     from attempts
     group by source_addon_key, quarter_start
 ),

@@ -10,7 +10,7 @@ compared as (
     select
         team_id,
         count(timestamp_is_of_backup) as compared,
-        sum(case when timestamp_is_of_backup then 1 else 0 end) as equal
+        count(case when timestamp_is_of_backup then 1 end) as equal
     from {{ ref('northflank_restores', 'restore_lineage') }}
     group by team_id
 )

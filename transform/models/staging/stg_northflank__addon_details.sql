@@ -1,6 +1,6 @@
 -- What only the detail of an addon says, if the stream is selected.
 with loaded as (
-    {{ loaded(source('northflank', 'addon_details'), {
+    {{ loaded('addon_details', {
         'teamId': 'text', 'projectId': 'text', 'id': 'text', 'createdAt': 'instant',
         '_sdc_sync_started_at': 'integer', '_sdc_batched_at': 'instant',
     }) }}

@@ -1,6 +1,6 @@
 -- Addons as the tap listed them, also those that are gone since.
 with loaded as (
-    {{ loaded(source('northflank', 'addons'), {
+    {{ loaded('addons', {
         'teamId': 'text', 'projectId': 'text', 'id': 'text', 'name': 'text', 'appId': 'text',
         'tags': 'list', 'spec': 'json', 'status': 'text', '_sdc_deleted_at': 'instant',
         '_sdc_sync_started_at': 'integer', '_sdc_batched_at': 'instant',

@@ -1,6 +1,6 @@
 -- Backup schedules, if the stream is selected.
 with loaded as (
-    {{ loaded(source('northflank', 'backup_schedules'), {
+    {{ loaded('backup_schedules', {
         'teamId': 'text', 'projectId': 'text', 'addonId': 'text', 'id': 'text',
         'backupType': 'text', 'scheduling': 'json', 'retentionTime': 'integer',
         'createdAt': 'instant', '_sdc_sync_started_at': 'integer', '_sdc_batched_at': 'instant',

@@ -1,6 +1,6 @@
 -- Backups, if the stream is selected. Northflank forgets a backup when its retention ends.
 with loaded as (
-    {{ loaded(source('northflank', 'backups'), {
+    {{ loaded('backups', {
         'teamId': 'text', 'projectId': 'text', 'addonId': 'text', 'id': 'text', 'name': 'text',
         'status': 'text', 'createdAt': 'instant', 'completedAt': 'instant', 'config': 'json',
         'customDestinationId': 'text', '_sdc_sync_started_at': 'integer',

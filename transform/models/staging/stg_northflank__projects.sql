@@ -1,6 +1,6 @@
 -- Projects as the tap listed them.
 with loaded as (
-    {{ loaded(source('northflank', 'projects'), {
+    {{ loaded('projects', {
         'teamId': 'text', 'id': 'text', 'name': 'text', '_sdc_deleted_at': 'instant',
         '_sdc_sync_started_at': 'integer', '_sdc_batched_at': 'instant',
     }) }}

@@ -1,10 +1,10 @@
 -- Restores, with the API's times under plain names, and without what cannot be a time.
 with loaded as (
-    {{ loaded(source('northflank', 'restores'), {
+    {{ loaded('restores', {
         'teamId': 'text', 'projectId': 'text', 'addonId': 'text', 'id': 'text',
         'status': 'text', 'restoreTimestamp': 'instant', 'completedAt': 'instant',
         'backupId': 'text', '_sdc_sync_started_at': 'integer', '_sdc_batched_at': 'instant',
-    }, required=true) }}
+    }) }}
 )
 
 select

@@ -1,0 +1,114 @@
+{# Macros of the host whose names the package uses too. The host's models get these, and none of the
+   package's may. #}
+
+{% macro as_of() -%}
+    current_date
+{%- endmacro %}
+
+{% macro as_of_text() -%}
+    {{ exceptions.raise_compiler_error("The host's as_of_text was called") }}
+{%- endmacro %}
+
+{% macro days_ago() -%}
+    {{ exceptions.raise_compiler_error("The host's days_ago was called") }}
+{%- endmacro %}
+
+{% macro timestamp_utc() -%}
+    {{ exceptions.raise_compiler_error("The host's timestamp_utc was called") }}
+{%- endmacro %}
+
+{% macro default__timestamp_utc() -%}
+    {{ exceptions.raise_compiler_error("The host's default__timestamp_utc was called") }}
+{%- endmacro %}
+
+{% macro from_utc() -%}
+    {{ exceptions.raise_compiler_error("The host's from_utc was called") }}
+{%- endmacro %}
+
+{% macro default__from_utc() -%}
+    {{ exceptions.raise_compiler_error("The host's default__from_utc was called") }}
+{%- endmacro %}
+
+{% macro utc_date() -%}
+    {{ exceptions.raise_compiler_error("The host's utc_date was called") }}
+{%- endmacro %}
+
+{% macro default__utc_date() -%}
+    {{ exceptions.raise_compiler_error("The host's default__utc_date was called") }}
+{%- endmacro %}
+
+{% macro minutes_between() -%}
+    {{ exceptions.raise_compiler_error("The host's minutes_between was called") }}
+{%- endmacro %}
+
+{% macro default__minutes_between() -%}
+    {{ exceptions.raise_compiler_error("The host's default__minutes_between was called") }}
+{%- endmacro %}
+
+{% macro from_milliseconds() -%}
+    {{ exceptions.raise_compiler_error("The host's from_milliseconds was called") }}
+{%- endmacro %}
+
+{% macro default__from_milliseconds() -%}
+    {{ exceptions.raise_compiler_error("The host's default__from_milliseconds was called") }}
+{%- endmacro %}
+
+{% macro json_text() -%}
+    {{ exceptions.raise_compiler_error("The host's json_text was called") }}
+{%- endmacro %}
+
+{% macro default__json_text() -%}
+    {{ exceptions.raise_compiler_error("The host's default__json_text was called") }}
+{%- endmacro %}
+
+{% macro percentile() -%}
+    {{ exceptions.raise_compiler_error("The host's percentile was called") }}
+{%- endmacro %}
+
+{% macro default__percentile() -%}
+    {{ exceptions.raise_compiler_error("The host's default__percentile was called") }}
+{%- endmacro %}
+
+{% macro minutes_text() -%}
+    {{ exceptions.raise_compiler_error("The host's minutes_text was called") }}
+{%- endmacro %}
+
+{% macro loaded() -%}
+    {{ exceptions.raise_compiler_error("The host's loaded was called") }}
+{%- endmacro %}
+
+{% macro _loaded_column() -%}
+    {{ exceptions.raise_compiler_error("The host's _loaded_column was called") }}
+{%- endmacro %}
+
+{% macro fits() -%}
+    {{ exceptions.raise_compiler_error("The host's fits was called") }}
+{%- endmacro %}
+
+{% macro a_line_fits() -%}
+    {{ exceptions.raise_compiler_error("The host's a_line_fits was called") }}
+{%- endmacro %}
+
+{% macro like_pattern() -%}
+    {{ exceptions.raise_compiler_error("The host's like_pattern was called") }}
+{%- endmacro %}
+
+{% macro specificity() -%}
+    {{ exceptions.raise_compiler_error("The host's specificity was called") }}
+{%- endmacro %}
+
+{% macro quarter_of() -%}
+    {{ exceptions.raise_compiler_error("The host's quarter_of was called") }}
+{%- endmacro %}
+
+{% macro period_of_quarter() -%}
+    {{ exceptions.raise_compiler_error("The host's period_of_quarter was called") }}
+{%- endmacro %}
+
+{% macro plausible() -%}
+    {{ exceptions.raise_compiler_error("The host's plausible was called") }}
+{%- endmacro %}
+
+{% macro check_variables() -%}
+    {{ exceptions.raise_compiler_error("The host's check_variables was called") }}
+{%- endmacro %}
