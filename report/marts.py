@@ -340,6 +340,11 @@ def marts(dsn: str, schema: str) -> Iterator[psycopg.Connection[dict[str, Any]]]
                 f"The schema {schema} of {name} does not have the marts of this version "
                 f"({_one_line(error)}): make them with ./dev meltano run dbt-postgres:build"
             ) from error
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise MartsError(
+                f"The user of the URL may not read the marts of {name} ({_one_line(error)}): grant "
+                "it what docs/dbt-package.md lists"
+            ) from error
 
 
 def _parts(url: str) -> tuple[str, dict[str, Any]]:
