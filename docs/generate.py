@@ -35,6 +35,9 @@ PAGES = (
 PLUGIN_HEAD = (
     "# For `meltano add --from-ref`. Written by `./dev docs` from the tap's own settings.\n"
 )
+SOURCE = "TAP_NORTHFLANK_RESTORES_SOURCE"
+"""Variable that says what pip installs the tap from, until the tap is on PyPI."""
+
 KINDS = {"string", "integer", "boolean", "array", "object"}
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<name>[a-z-]+): written by \./dev docs -->\n).*?(?P<foot><!-- end -->)",
@@ -71,7 +74,7 @@ def plugin() -> str:
         "namespace": tap["name"].replace("-", "_"),
         "label": "Northflank restores",
         "description": tap["description"],
-        "pip_url": tap["name"],
+        "pip_url": f"${SOURCE}",
         "executable": tap["name"],
         "supported_python_versions": tap["supported_python_versions"],
         "capabilities": sorted(tap["capabilities"]),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from docs.generate import PLUGIN
+from docs.generate import PLUGIN, SOURCE
 from simulator import World
 from tests.package.process import run
 from tests.support import COMMAND
@@ -35,7 +35,7 @@ def test_a_project_adds_the_tap_and_reads_what_it_selects(
 ) -> None:
     server.world = World.company()
     settings = {
-        "UV_FIND_LINKS": str(dist),  # The wheel, as if it were published.
+        SOURCE: str(next(dist.glob("*.whl"))),
         "TAP_NORTHFLANK_RESTORES_API_URL": server.url,
         "TAP_NORTHFLANK_RESTORES_API_TOKEN": server.token,
     }
@@ -62,7 +62,7 @@ def test_a_project_adds_the_tap_and_reads_what_it_selects(
 
 def test_the_settings_are_checked_by_meltano(project: Path, dist: Path) -> None:
     """Meltano knows each setting, its default, and which one is required."""
-    listed = _meltano(project, "config", "print", TAP, UV_FIND_LINKS=str(dist))
+    listed = _meltano(project, "config", "print", TAP, **{SOURCE: str(dist)})
     definition = yaml.safe_load(PLUGIN.read_text(encoding="utf-8"))
 
     assert json.loads(listed.stdout) == {
