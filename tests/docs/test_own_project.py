@@ -114,7 +114,7 @@ def user(tmp_path: Path, server: Server, warehouse: Warehouse) -> User:
 def in_utc(warehouse: Warehouse) -> bool:
     """Whether the server shows times in UTC to who does not ask for a zone."""
     (row,) = warehouse.rows("SELECT current_setting('timezone') AS zone")
-    return row["zone"] == "UTC"
+    return bool(row["zone"] == "UTC")
 
 
 def test_the_steps_for_a_meltano_project(user: User, server: Server, warehouse: Warehouse) -> None:
