@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "plugin.yml"
+HUB = ROOT / "docs" / "hub.yml"
 PAGES = (
     ROOT / "README.md",
     ROOT / "docs" / "settings.md",
@@ -38,6 +39,10 @@ PLUGIN_HEAD = (
 SOURCE = "TAP_NORTHFLANK_RESTORES_SOURCE"
 """Variable that says what pip installs the tap from, until the tap is on PyPI."""
 
+HUB_HEAD = """\
+# The entry for hub.meltano.com, once the tap is on PyPI. Written by `./dev docs`. When it is
+# submitted, `variant` becomes the owner of the repository, and `repo` its address.
+"""
 KINDS = {"string", "integer", "boolean", "array", "object"}
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<name>[a-z-]+): written by \./dev docs -->\n).*?(?P<foot><!-- end -->)",
@@ -82,6 +87,22 @@ def plugin() -> str:
         "settings": [_setting(*item) for item in tap["settings"]["properties"].items()],
     }
     return PLUGIN_HEAD + yaml.safe_dump(definition, sort_keys=False, width=100)
+
+
+def hub() -> str:
+    """Return the entry for Meltano's Hub: plugin.yml, and what the Hub shows and selects."""
+    definition: dict[str, Any] = yaml.safe_load(plugin())
+    del definition["supported_python_versions"]  # The Hub's schema does not have it.
+    definition |= {
+        "pip_url": definition["name"],
+        "variant": definition["name"],
+        "domain_url": "https://northflank.com/docs/v1/api/introduction",
+        "keywords": ["api", "backup", "database", "meltano_sdk", "restore"],
+        "maintenance_status": "beta",
+        "quality": "unknown",  # The Hub's maintainers rate it.
+        "select": [f"{name}.*" for name in catalog() if is_selected(name)],
+    }
+    return HUB_HEAD + yaml.safe_dump(dict(sorted(definition.items())), width=100)
 
 
 def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -226,7 +247,8 @@ def page(text: str) -> str:
 
 def main() -> None:
     """Write all, and say what has changed."""
-    wanted = {path: page(path.read_text(encoding="utf-8")) for path in PAGES} | {PLUGIN: plugin()}
+    wanted = {path: page(path.read_text(encoding="utf-8")) for path in PAGES}
+    wanted |= {PLUGIN: plugin(), HUB: hub()}
     for path, text in wanted.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8", newline="\n")
