@@ -79,7 +79,7 @@ def plugin() -> str:
         "namespace": tap["name"].replace("-", "_"),
         "label": "Northflank restores",
         "description": tap["description"],
-        "pip_url": f"${SOURCE}",
+        "pip_url": f'"${SOURCE}"',  # Meltano splits it at blanks.
         "executable": tap["name"],
         "supported_python_versions": tap["supported_python_versions"],
         "capabilities": sorted(tap["capabilities"]),

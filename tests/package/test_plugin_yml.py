@@ -31,11 +31,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_project_adds_the_tap_and_reads_what_it_selects(
-    project: Path, dist: Path, server: Server
+    project: Path, dist: Path, server: Server, tmp_path: Path
 ) -> None:
     server.world = World.company()
+    folder = tmp_path / "a folder"
+    folder.symlink_to(dist)
     settings = {
-        SOURCE: str(next(dist.glob("*.whl"))),
+        SOURCE: str(next(folder.glob("*.whl"))),
         "TAP_NORTHFLANK_RESTORES_API_URL": server.url,
         "TAP_NORTHFLANK_RESTORES_API_TOKEN": server.token,
     }
