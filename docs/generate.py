@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "plugin.yml"
+HUB = ROOT / "docs" / "hub.yml"
 PAGES = (
     ROOT / "README.md",
     ROOT / "docs" / "settings.md",
@@ -42,6 +43,13 @@ DOCTOR = {
     "args": f"-m {doctor.__name__} --config ENV",
     "description": "Ask the account a few questions, and tell how the API behaves.",
 }
+SOURCE = "TAP_NORTHFLANK_RESTORES_SOURCE"
+"""Variable that says what pip installs the tap from, until the tap is on PyPI."""
+
+HUB_HEAD = """\
+# The entry for hub.meltano.com, once the tap is on PyPI. Written by `./dev docs`. When it is
+# submitted, `variant` becomes the owner of the repository, and `repo` its address.
+"""
 KINDS = {"string", "integer", "boolean", "array", "object"}
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<name>[a-z-]+): written by \./dev docs -->\n).*?(?P<foot><!-- end -->)",
@@ -78,7 +86,7 @@ def plugin() -> str:
         "namespace": tap["name"].replace("-", "_"),
         "label": "Northflank restores",
         "description": tap["description"],
-        "pip_url": tap["name"],
+        "pip_url": f'"${SOURCE}"',  # Meltano splits it at blanks.
         "executable": tap["name"],
         "supported_python_versions": tap["supported_python_versions"],
         "capabilities": sorted(tap["capabilities"]),
@@ -87,6 +95,22 @@ def plugin() -> str:
         "settings": [_setting(*item) for item in tap["settings"]["properties"].items()],
     }
     return PLUGIN_HEAD + yaml.safe_dump(definition, sort_keys=False, width=100)
+
+
+def hub() -> str:
+    """Return the entry for Meltano's Hub: plugin.yml, and what the Hub shows and selects."""
+    definition: dict[str, Any] = yaml.safe_load(plugin())
+    del definition["supported_python_versions"]  # The Hub's schema does not have it.
+    definition |= {
+        "pip_url": definition["name"],
+        "variant": definition["name"],
+        "domain_url": "https://northflank.com/docs/v1/api/introduction",
+        "keywords": ["api", "backup", "database", "meltano_sdk", "restore"],
+        "maintenance_status": "beta",
+        "quality": "unknown",  # The Hub's maintainers rate it.
+        "select": [f"{name}.*" for name in catalog() if is_selected(name)],
+    }
+    return HUB_HEAD + yaml.safe_dump(dict(sorted(definition.items())), width=100)
 
 
 def _setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -231,7 +255,8 @@ def page(text: str) -> str:
 
 def main() -> None:
     """Write all, and say what has changed."""
-    wanted = {path: page(path.read_text(encoding="utf-8")) for path in PAGES} | {PLUGIN: plugin()}
+    wanted = {path: page(path.read_text(encoding="utf-8")) for path in PAGES}
+    wanted |= {PLUGIN: plugin(), HUB: hub()}
     for path, text in wanted.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8", newline="\n")

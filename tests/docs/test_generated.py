@@ -13,6 +13,12 @@ from tap_northflank_restores import client
 if TYPE_CHECKING:
     from pathlib import Path
 
+HUB_KEYS = {
+    *("capabilities", "commands", "description", "domain_url", "executable", "keywords", "label"),
+    *("maintenance_status", "name", "namespace", "pip_url", "quality", "select", "settings"),
+    *("settings_group_validation", "variant"),
+}
+"""What an entry may have here, of the Hub's schema."""
 AGAIN = "is not what the code says: run ./dev docs and commit what it writes"
 
 
@@ -31,6 +37,21 @@ def test_the_definition_for_meltano_has_the_settings_of_the_tap() -> None:
     text = generate.PLUGIN.read_text(encoding="utf-8")
 
     assert generate.plugin() == text, f"{relative(generate.PLUGIN)} {AGAIN}"
+
+
+def test_the_entry_for_the_hub_is_that_of_the_tap() -> None:
+    text = generate.HUB.read_text(encoding="utf-8")
+    entry = yaml.safe_load(text)
+    definition = yaml.safe_load(generate.PLUGIN.read_text(encoding="utf-8"))
+    project = yaml.safe_load((generate.ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    tap, *_ = project["plugins"]["extractors"]
+
+    assert generate.hub() == text, f"{relative(generate.HUB)} {AGAIN}"
+    assert entry["settings"] == definition["settings"]
+    assert sorted(entry["select"]) == sorted(tap["select"])
+    assert set(entry) <= HUB_KEYS
+    assert entry["maintenance_status"] in {"active", "beta", "development", "inactive", "unknown"}
+    assert entry["quality"] in {"gold", "silver", "bronze", "unknown"}
 
 
 def test_every_block_is_in_a_page() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from docs.generate import PLUGIN
+from docs.generate import PLUGIN, SOURCE
 from simulator import World
 from tap_northflank_restores import doctor
 from tests.package.process import run
@@ -32,11 +32,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_project_adds_the_tap_and_reads_what_it_selects(
-    project: Path, dist: Path, server: Server
+    project: Path, dist: Path, server: Server, tmp_path: Path
 ) -> None:
     server.world = World.company()
+    folder = tmp_path / "a folder"
+    folder.symlink_to(dist)
     settings = {
-        "UV_FIND_LINKS": str(dist),  # The wheel, as if it were published.
+        SOURCE: str(next(folder.glob("*.whl"))),
         "TAP_NORTHFLANK_RESTORES_API_URL": server.url,
         "TAP_NORTHFLANK_RESTORES_API_TOKEN": server.token,
     }
@@ -80,7 +82,7 @@ def test_the_doctor_is_a_command_of_the_plugin(project: Path, dist: Path, server
 
 def test_the_settings_are_checked_by_meltano(project: Path, dist: Path) -> None:
     """Meltano knows each setting, its default, and which one is required."""
-    listed = _meltano(project, "config", "print", TAP, UV_FIND_LINKS=str(dist))
+    listed = _meltano(project, "config", "print", TAP, **{SOURCE: str(dist)})
     definition = yaml.safe_load(PLUGIN.read_text(encoding="utf-8"))
 
     assert json.loads(listed.stdout) == {

@@ -206,6 +206,7 @@ def test_who_sources_it_keeps_the_shell(machine: Path, shell: str) -> None:
     ("words", "told"),
     [
         (["lint", "--help"], "dev: lint takes no arguments\n"),
+        (["loaders", "x"], "dev: loaders takes no arguments\n"),
         (["docs", "x"], "dev: docs takes no arguments\n"),
         (["exact", "--help"], "dev: exact takes a number, not: --help\n"),
         (["exact", ""], "dev: exact takes a number, not: \n"),
