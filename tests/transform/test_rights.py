@@ -9,6 +9,7 @@ import psycopg
 import pytest
 import yaml
 
+from report.marts import MartsError, marts
 from tests.transform.test_lineage import AS_OF
 from tests.transform.test_zone import account
 from tests.transform.warehouse import ROOT
@@ -59,6 +60,14 @@ def test_three_roles_do_with_the_rights_of_the_page(warehouse: Postgres) -> None
             assert warehouse.query(f"select count(*) from {table}")  # noqa: S608 - of our own
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             warehouse.query("select * from northflank.restores")
+        connection.execute(
+            b"revoke select on restore_analytics.addon_recoverability from northflank_reader"
+        )
+        with (
+            pytest.raises(MartsError, match="may not read the marts"),
+            marts(warehouse.url, "restore_analytics") as reader,
+        ):
+            reader.execute("select * from addon_recoverability")
 
         connection.execute(f"revoke temporary on database {name} from northflank_dbt".encode())
         log_in(warehouse, "northflank_dbt")
