@@ -6,6 +6,7 @@ system may be read-only and the user any.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
@@ -47,6 +48,9 @@ GRACE, LAST_GRACE = 5, 2
 """Seconds after SIGTERM: for the tap's last state to be stored, then for everything else to end.
 Docker kills a container ten seconds after SIGTERM."""
 
+SET_CHILD_SUBREAPER = 36
+"""Of prctl(2): what Meltano leaves behind becomes our child, also where we are not process 1."""
+
 
 class Run:
     """One run of Meltano, which can be stopped."""
@@ -59,6 +63,9 @@ class Run:
             environment: all of its environment.
         """
         self._signals = 0
+        ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.stop)  # Before anything runs that would be left alone.
         self._meltano = psutil.Popen(
             [
                 *(str(ROOT / ".venv" / "bin" / "meltano"), "--log-format=json"),
@@ -69,6 +76,8 @@ class Run:
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
+        if self._signals:
+            self.stop()
 
     def follow(self) -> int:
         """Pass the log on until the end, and return the tap's exit code, or else Meltano's."""
@@ -86,25 +95,25 @@ class Run:
     def stop(self, *_: object) -> None:
         """Ask the tap alone to end: the loader and Meltano then store its last state."""
         self._signals += 1
-        programs = self._programs()
+        programs = _programs()
         taps = [program for program in programs if _is_tap(program)]
         if taps and self._signals == 1:
             _each(taps, signal.SIGTERM)
-            self._later(GRACE, signal.SIGTERM)
+            _later(GRACE, signal.SIGTERM)
         else:
             _each(programs, signal.SIGTERM)
-        self._later(GRACE + LAST_GRACE, signal.SIGKILL)
+        _later(GRACE + LAST_GRACE, signal.SIGKILL)
 
-    def _later(self, seconds: float, number: signal.Signals) -> None:
-        timer = Timer(seconds, lambda: _each(self._programs(), number))
-        timer.daemon = True
-        timer.start()
 
-    def _programs(self) -> list[psutil.Process]:
-        try:
-            return [self._meltano, *self._meltano.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return []
+def _later(seconds: float, number: signal.Signals) -> None:
+    timer = Timer(seconds, lambda: _each(_programs(), number))
+    timer.daemon = True
+    timer.start()
+
+
+def _programs() -> list[psutil.Process]:
+    """Return Meltano and what it runs."""
+    return psutil.Process().children(recursive=True)
 
 
 def _each(programs: list[psutil.Process], number: signal.Signals) -> None:
@@ -179,8 +188,6 @@ def main(arguments: list[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="northflank-", ignore_cleanup_errors=True) as name:
             _prepare(Path(name))
             run = Run([*options, COMMANDS[command]], _environment(Path(name)))
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, run.stop)
             return run.follow()
     except OSError as error:
         return _refuse(f"The image needs a folder /tmp that it can write to: {error}")
