@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
+from deploy.entrypoint import TAP
 from simulator import World
 from tests.deploy.image import MARK, USER
 
@@ -28,6 +31,14 @@ def run(command: list[str]) -> tuple[int, str]:
     """Run a command to its end, and return its exit code and what it logged."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)  # noqa: S603
     return done.returncode, done.stderr
+
+
+def lives(program: psutil.Process) -> bool:
+    """Return whether a program can still do something."""
+    try:
+        return bool(program.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def restores_of(server: Server) -> set[tuple[object, ...]]:
@@ -131,6 +142,30 @@ def test_sigterm_ends_a_sync_with_the_last_state_of_the_tap(
     # Of what was loaded, at most the addon that was being read is sent again.
     assert sum(database.loads()) == ADDONS * RESTORES
     assert database.loads()[-1] <= ADDONS * RESTORES - first + RESTORES
+
+
+def test_a_tap_that_does_not_end_is_killed_and_nothing_is_left(
+    container: Container, server: Server, settings: dict[str, str], output: Path
+) -> None:
+    server.world = World.company()
+    settings["TAP_NORTHFLANK_RESTORES_CONCURRENCY"] = "1"
+    began: list[subprocess.Popen[bytes]] = []
+    programs: list[psutil.Process] = []
+
+    def in_the_middle(_request: Request, _world: World) -> None:
+        if began:
+            process = began.pop()
+            programs.extend(psutil.Process(process.pid).children(recursive=True))
+            (tap,) = [program for program in programs if TAP in " ".join(program.cmdline()[:2])]
+            tap.suspend()
+            process.terminate()
+
+    server.before_response = in_the_middle
+    with subprocess.Popen(container.closed(settings, output, "sync")) as process:  # noqa: S603
+        began.append(process)
+        assert process.wait(timeout=120) == 128 + signal.SIGKILL  # Meltano waited for the tap.
+    assert len(programs) >= 3  # Meltano, the tap, and the loader
+    assert [program for program in programs if lives(program)] == []
 
 
 def test_the_image_has_its_own_user_no_installer_and_nothing_of_the_build(
