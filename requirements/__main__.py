@@ -18,12 +18,13 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 PROJECT = ROOT / "meltano.yml"
 
-SCRIPTS = ("target_jsonl.py", "target_postgres.py")
+SCRIPTS = ("meltano.py", "target_jsonl.py", "target_postgres.py")
 """Files with dependencies, and a lock, of their own."""
 
 EXPORTS = {
     "build.txt": ["--only-group=build"],
     "dbt-postgres.txt": ["--only-group=transform", "--prune=dbt-duckdb"],
+    "meltano.txt": ["--script=requirements/meltano.py"],
     "restore-report.txt": ["--only-group=report"],
     "tap.txt": ["--no-default-groups", "--no-emit-project"],
     "target-jsonl.txt": ["--script=requirements/target_jsonl.py"],

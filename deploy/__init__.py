@@ -1,0 +1,1 @@
+"""The image that runs the pipeline, and where it runs."""
