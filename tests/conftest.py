@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from simulator import Server
-
-HERE = Path(__file__).parent
 
 FOREIGN = (
     "TAP_NORTHFLANK_RESTORES_",
@@ -29,13 +26,6 @@ FOREIGN = (
 def pytest_xdist_auto_num_workers() -> int:
     """Use more workers than cores: the tests wait for processes more than they compute."""
     return min(8, (os.cpu_count() or 1) + 1)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the tests of a file in a folder to one worker: they share what takes long to make."""
-    for item in items:
-        if item.path.parent != HERE:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(HERE))))
 
 
 @pytest.fixture(scope="session")

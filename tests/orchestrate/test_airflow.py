@@ -190,6 +190,8 @@ def test_the_pool_of_a_token_limits_the_tasks_that_use_it_at_once(
     with serve(world, token=TOKENS["acme"]) as acme:
         accounts = [{"name": "acme", "shards": 2}]
         airflow = airflow_of(tmp_path, {"acme": acme}, accounts, production.environment, slots=1)
+        airflow.run("dags", "reserialize").check_returncode()
+        airflow.run("dags", "unpause", "--yes", DAG).check_returncode()  # The daily one is paused.
         look = Look(tmp_path)
         with ExitStack() as stack:
             airflow.start(stack, f"http://127.0.0.1:{free_port()}")

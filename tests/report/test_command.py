@@ -110,6 +110,7 @@ def _no_warehouse(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def failure(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
     """Return the one line with which the command fails."""
+    capsys.readouterr()  # of the report that was made first
     with pytest.raises(SystemExit) as error:
         main(list(arguments))
     assert capsys.readouterr().out == ""
