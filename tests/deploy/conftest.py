@@ -61,7 +61,7 @@ class Database:
         ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # PGPORT must not outlast the file: other servers have no port.
 def _server() -> Iterator[tuple[Postgres, int]]:
     with TemporaryDirectory(prefix="postgres-") as folder, pytest.MonkeyPatch.context() as patch:
         data = Path(folder) / "data"
