@@ -97,6 +97,49 @@ def test_backups_that_were_not_read_lately_are_not_known(engine: Warehouse) -> N
     assert addons["stale"]["backups_known"] is False
 
 
+def test_backup_that_may_be_the_newest_is_not_counted_out(engine: Warehouse) -> None:
+    """A status or a time that was not loaded, or cannot be, does not make a backup missing."""
+    names = ("no-status", "no-status-and-old", "no-time", "stale-and-no-status", "stale-and-failed")
+    old = [backup(f"shop/{name}", "old", 3) for name in names[3:]]
+    rows: Rows = {
+        "addons": [addon(f"shop/{name}") for name in names],
+        "backups": [
+            backup("shop/no-status", "a", 0.5, status=None),
+            backup("shop/no-status-and-old", "a", 3, status=None),
+            backup("shop/no-time", "a", 0, createdAt=None),
+            *old,
+            backup("shop/stale-and-no-status", "new", 0.5, status=None),
+            backup("shop/stale-and-failed", "new", 0.5, status="failed"),
+        ],
+        "restores": [restore(f"shop/{name}", name, "x", 2) for name in names],
+    }
+    engine.load(rows)
+    engine.build("--exclude-resource-type=test", as_of=AS_OF)
+    status = engine.mart("backup_status", "addon_id")
+    assert {name: (r["has_no_backup"], r["is_stale"]) for name, r in status.items()} == {
+        "no-status": (None, None),
+        "no-status-and-old": (False, True),
+        "no-time": (None, None),
+        "stale-and-no-status": (None, None),
+        "stale-and-failed": (False, True),
+    }
+    verdicts = engine.mart("addon_recoverability", "addon_id")
+    stale = {name for name, row in verdicts.items() if row["verdict"] == "stale backup"}
+    assert stale == {"no-status-and-old", "stale-and-failed"}
+    assert {verdicts[name]["verdict"] for name in verdicts.keys() - stale} == {"proven"}
+
+
+def test_backups_without_their_status_say_nothing(engine: Warehouse) -> None:
+    rows = account()
+    rows["backups"] = [{**row, "status": None} for row in rows["backups"]]
+    engine.load(rows)
+    engine.build("--exclude-resource-type=test", as_of=AS_OF)
+    status = engine.mart("backup_status", "addon_id").values()
+    assert {(row["has_no_backup"], row["is_stale"]) for row in status} == {(None, None)}
+    verdicts = engine.mart("addon_recoverability", "addon_id").values()
+    assert {row["verdict"] for row in verdicts} == {"proven"}
+
+
 def test_without_backups_nothing_is_said_of_them(engine: Warehouse) -> None:
     rows = account()
     del rows["backups"], rows["backup_schedules"]

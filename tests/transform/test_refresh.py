@@ -11,7 +11,7 @@ import pytest
 
 from simulator import World
 from simulator.world import START
-from tests.transform.warehouse import DuckDB, rows_of
+from tests.transform.warehouse import DuckDB, rows_of, schema_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,6 +153,20 @@ def test_restores_must_be_there(engine: Warehouse) -> None:
     """A misspelt schema is an error, and leaves the answers of before."""
     printed = engine.build(as_of=START, succeeds=False)
     assert "There is no table northflank.restores to read" in printed
+
+
+@pytest.mark.parametrize("column", ["id", "status"])
+def test_what_tells_the_outcome_must_be_there(
+    column: str, world: World, engine: Warehouse
+) -> None:
+    engine.load({"restores": rows_of(world)["restores"]})
+    kept = [name for name in schema_of("restores")["properties"] if name != column]
+    listed = ", ".join(f'"{name}"' for name in kept)
+    engine.query(f"create table northflank.kept as select {listed} from restores")  # noqa: S608
+    engine.query("drop table northflank.restores")
+    engine.query("alter table northflank.kept rename to restores")
+    printed = engine.build(as_of=world.now, succeeds=False)
+    assert f"The table northflank.restores has no column {column}" in printed
 
 
 def test_tables_need_not_be_there_if_that_is_said(engine: Warehouse) -> None:

@@ -31,6 +31,15 @@
             ~ "loader's schema, or sync first"
         ) }}
     {%- endif -%}
+    {%- if found and stream == 'restores' -%}
+        {%- set columns = northflank_restores.columns_of(found) -%}
+        {%- for name in ('projectId', 'addonId', 'id', 'status')
+            if northflank_restores.plain_name(name) not in columns -%}
+            {{ exceptions.raise_compiler_error("The table " ~ table.schema ~ "." ~ table.identifier
+                ~ " has no column " ~ name ~ ", without which no restore can be judged: select it "
+                ~ "for the tap, and sync with --full-refresh") }}
+        {%- endfor -%}
+    {%- endif -%}
     {{ return(found) }}
 {%- endmacro %}
 

@@ -2,6 +2,10 @@
 -- are made as the schedules ask for. What was not read is null, not zero.
 {% set week = "created_at > " ~ days_ago(7) %}
 {% set month = "created_at > " ~ days_ago(30) %}
+{% set newest_minutes = minutes_between('counts.newest_backup_at', as_of()) %}
+-- A backup whose status is not known may be complete. Where it would be the newest and within the RPO,
+-- nobody can say; beyond the RPO it makes no difference.
+{% set sure = "(counts.newest_has_status or " ~ newest_minutes ~ " > periods.rpo_hours * 60)" %}
 with recursive addons as (
     select * from {{ ref('northflank_restores', 'int_northflank__addons') }}
 ),
@@ -15,7 +19,8 @@ reads as (
     select
         coalesce(addons.team_id, '') as team_id,
         max(coalesce(loaded.synced_at, loaded.loaded_at)) as read_at,
-        count(*) as backups
+        count(*) as backups,
+        count(loaded.status) as of_known_status
     from loaded
     inner join addons on loaded.addon_key = addons.addon_key
     group by coalesce(addons.team_id, '')
@@ -24,8 +29,9 @@ reads as (
 backups as (
     select
         *,
+        coalesce(status, 'completed') = 'completed' as may_count,
         row_number() over (
-            partition by addon_key, status = 'completed'
+            partition by addon_key, coalesce(status, 'completed') = 'completed'
             order by created_at desc nulls last, backup_id desc
         ) as nth
     from loaded
@@ -36,9 +42,12 @@ counts as (
     select
         addon_key,
         count(*) as listed,
-        max(case when status = 'completed' and nth = 1 then created_at end) as newest_backup_at,
-        max(case when status = 'completed' and nth = 1 then backup_id end) as newest_backup_id,
-        max(case when status = 'completed' and nth = 1 then size_bytes end) as newest_size_bytes,
+        max(case when may_count and nth = 1 then created_at end) as newest_backup_at,
+        max(case when may_count and nth = 1 then backup_id end) as newest_backup_id,
+        max(case when may_count and nth = 1 then size_bytes end) as newest_size_bytes,
+        count(case when may_count and nth = 1 and status is null then 1 end) = 0
+            as newest_has_status,
+        count(case when may_count and created_at is null then 1 end) as undated,
         avg(case when status = 'completed' and {{ week }} then size_bytes end) as size_7d,
         avg(case when status = 'completed' and {{ month }} and not {{ week }} then size_bytes end)
             as size_before,
@@ -163,20 +172,22 @@ answers as (
         addons.is_current,
         periods.rule,
         reads.read_at as backups_read_at,
-        -- Known: the team's backups were read, by then the addon was there, and no backup that was
-        -- made since could be the newest and still be within the target.
+        -- Known: the team's backups were read, with their status; by then the addon was there; and no
+        -- backup that was made since, or has no time, could be the newest and within the target.
         coalesce(
-            reads.backups > 0
+            reads.of_known_status > 0
             and coalesce(reads.read_at >= addons.known_since, true)
             and coalesce(
                 {{ minutes_between('reads.read_at', as_of()) }} <= periods.rpo_hours * 60, true
-            ),
+            )
+            and coalesce(counts.undated, 0) = 0
+            and coalesce({{ sure }}, true),
             false
         ) as is_known,
-        counts.newest_backup_at,
-        counts.newest_backup_id,
+        case when {{ sure }} then counts.newest_backup_at end as newest_backup_at,
+        case when {{ sure }} then counts.newest_backup_id end as newest_backup_id,
         cast(
-            {{ minutes_between('counts.newest_backup_at', as_of()) }} / 60 as numeric(18, 1)
+            case when {{ sure }} then {{ newest_minutes }} end / 60 as numeric(18, 1)
         ) as newest_age_hours,
         cast(periods.rpo_hours as numeric(18, 1)) as rpo_hours,
         case when reads.backups > 0 then coalesce(counts.listed, 0) end as listed,
@@ -191,7 +202,7 @@ answers as (
         case when reads.backups > 0 then coalesce(counts.made_7d, 0) end as made_7d,
         case when schedule_reads.any_schedule then coalesce(retention.schedules, 0) end as schedules,
         retention.retention_days,
-        counts.newest_size_bytes,
+        case when {{ sure }} then counts.newest_size_bytes end as newest_size_bytes,
         cast(counts.size_7d / nullif(counts.size_before, 0) as numeric(18, 3)) as size_trend,
         counts.destinations
     from addons
