@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo.account import ROOT
-from report.answers import answers
-from report.csv_files import write_csv_files
-from report.marts import marts, read
-from report.page import page
+from northflank_restore_report.answers import answers
+from northflank_restore_report.csv_files import write_csv_files
+from northflank_restore_report.marts import marts, read
+from northflank_restore_report.page import page
 
 if TYPE_CHECKING:
     from collections.abc import Container

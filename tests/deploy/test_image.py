@@ -179,7 +179,7 @@ def test_the_image_has_its_own_user_no_installer_and_nothing_of_the_build(
     assert not list(container.root.glob("run/secrets"))
     assert not list(app.glob(".venv/bin/uv*"))
     assert not list(app.glob(".env*"))
-    assert not list(app.glob("report/__pycache__"))
+    assert not list(app.glob("report/**/__pycache__"))
     assert sorted(path.name for path in (app / "deploy").iterdir()) == ["entrypoint.py"]
     marked = subprocess.run(  # noqa: S603
         ["grep", "--recursive", "--files-with-matches", MARK, str(app)],  # noqa: S607

@@ -144,7 +144,7 @@ def test_what_runs_with_secrets_writes_files_that_its_user_alone_can_read(
 
 
 @pytest.mark.parametrize(
-    ("command", "module"), [("meltano", "demo.meltano"), ("report", "report.command")]
+    ("command", "module"), [("meltano", "demo.meltano"), ("report", "demo.report")]
 )
 def test_meltano_is_started_by_what_closes_its_files(
     machine: Path, command: str, module: str

@@ -14,7 +14,7 @@ from demo.account import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-MODULES = ("demo", "orchestrate", "report.command", "benchmarks")
+MODULES = ("demo", "orchestrate", "demo.report", "benchmarks")
 TRACE = """
 import runpy, sys
 def hook(event, args):

@@ -84,7 +84,7 @@ def test_a_report_without_a_warehouse_ends_with_a_line(pipeline: Sync) -> None:
     need_dbt()
     env = {**pipeline.env, "TARGET_POSTGRES_SQLALCHEMY_URL": "", "MELTANO_CLI_LOG_FORMAT": "plain"}
     done = subprocess.run(
-        [sys.executable, "-m", "report.command"],
+        [sys.executable, "-m", "demo.report"],
         cwd=ROOT,
         env=env,
         capture_output=True,

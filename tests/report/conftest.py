@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import sync_playwright
 
-from report.__main__ import main
+from northflank_restore_report.__main__ import main
 from simulator import World
 from tests.means import missing
 from tests.transform.conftest import installed, new_postgres  # noqa: F401 - fixtures

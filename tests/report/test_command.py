@@ -1,4 +1,4 @@
-"""`python -m report`: what it prints, and what it says when something is wrong."""
+"""`northflank-restore-report`: what it prints, and what it says when something is wrong."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from report.__main__ import main
-from report.options import DSN
+from northflank_restore_report.__main__ import main
+from northflank_restore_report.options import DSN
 from tests.report.conftest import one
 from tests.transform.warehouse import rows_of
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from report.csv_files import ORDERED_BY, _cell
+from northflank_restore_report.csv_files import ORDERED_BY, _cell
 from tests.report.conftest import FORMULA, NASTY
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from report import words
-from report.marts import VERDICTS, marts, read
-from report.page import SIGNS, page
+from northflank_restore_report import words
+from northflank_restore_report.marts import VERDICTS, marts, read
+from northflank_restore_report.page import SIGNS, page
 from tests.report.conftest import NASTY, WORLDS
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def test_quarters_that_are_left_out_are_told(
         findings = read(connection)
     assert "The grid has the last" not in page(findings)
     quarters = {row.quarter for row in findings.quarters}
-    monkeypatch.setattr("report.page.QUARTERS_SHOWN", 2)
+    monkeypatch.setattr("northflank_restore_report.page.QUARTERS_SHOWN", 2)
     told = f"The grid has the last 2 quarters; the {len(quarters) - 2} before are in"
     assert told in page(findings)
 

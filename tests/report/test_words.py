@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from report import words
+from northflank_restore_report import words
 
 
 @pytest.mark.parametrize(

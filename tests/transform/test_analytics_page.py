@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from report.marts import EVIDENCE, VERDICTS
+from northflank_restore_report.marts import EVIDENCE, VERDICTS
 from simulator import World
 from tests.transform.warehouse import ROOT, DuckDB, rows_of
 

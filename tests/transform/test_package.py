@@ -273,7 +273,7 @@ def test_each_mart_has_a_contract() -> None:
 def test_exposure_has_each_table_that_the_report_reads() -> None:
     (report,) = yaml.safe_load((MARTS / "exposures.yml").read_text())["exposures"]
     named = {re.findall(r"'(\w+)'", ref)[1] for ref in report["depends_on"]}
-    queries = (ROOT / "report" / "marts.py").read_text()
+    queries = (ROOT / "report" / "northflank_restore_report" / "marts.py").read_text()
     models = {
         path.stem for folder in ("marts", "history") for path in MODELS.glob(f"{folder}/*.sql")
     }

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import yaml
 
-from report.marts import MartsError, marts
+from northflank_restore_report.marts import MartsError, marts
 from tests.transform.test_lineage import AS_OF
 from tests.transform.test_zone import account
 from tests.transform.warehouse import ROOT

@@ -1,16 +1,16 @@
-"""`python -m report`: the page and the CSV files, and with `--answers` the answers right here."""
+"""The command `northflank-restore-report`: page and CSV files, with `--answers` the answers too."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from report.answers import answers
-from report.csv_files import write_csv_files
-from report.marts import MartsError, marts
-from report.marts import read as findings_of
-from report.options import DSN, read
-from report.page import page
+from northflank_restore_report.answers import answers
+from northflank_restore_report.csv_files import write_csv_files
+from northflank_restore_report.marts import MartsError, marts
+from northflank_restore_report.marts import read as findings_of
+from northflank_restore_report.options import DSN, read
+from northflank_restore_report.page import page
 
 
 def main(arguments: list[str] | None = None) -> None:

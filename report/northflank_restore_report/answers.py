@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from report import words
-from report.page import failures_by
+from northflank_restore_report import words
+from northflank_restore_report.page import failures_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from report.marts import Addon, Findings
+    from northflank_restore_report.marts import Addon, Findings
 
 SHOWN = 12
 """Rows of a list, and then how many more there are."""

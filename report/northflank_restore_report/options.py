@@ -14,7 +14,9 @@ PASSWORD = re.compile(r"://[^@]*:.*@|password\s*=", re.IGNORECASE)
 """How a URL, or another form of it that libpq reads, has a password in it."""
 
 
-def read(arguments: list[str] | None = None, prog: str = "python -m report") -> argparse.Namespace:
+def read(
+    arguments: list[str] | None = None, prog: str = "northflank-restore-report"
+) -> argparse.Namespace:
     """Return the options; wrong ones end the process with a line and exit code 2."""
     parser = argparse.ArgumentParser(
         prog=prog, description="Write the page and the CSV files.", allow_abbrev=False

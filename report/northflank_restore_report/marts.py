@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
-from report import words
+from northflank_restore_report import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

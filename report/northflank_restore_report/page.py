@@ -15,13 +15,13 @@ import jinja2
 import vl_convert
 from markupsafe import Markup, escape
 
-from report import charts, words
-from report.marts import COUNTED, EVIDENCE, NEED_ACTION, TESTED, VERDICTS
+from northflank_restore_report import charts, words
+from northflank_restore_report.marts import COUNTED, EVIDENCE, NEED_ACTION, TESTED, VERDICTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from report.marts import Addon, Findings, Quarter
+    from northflank_restore_report.marts import Addon, Findings, Quarter
 
 HERE = Path(__file__).parent
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from report.options import DSN, read
+from northflank_restore_report.options import DSN, read
 
 MELTANO = [sys.executable, "-m", "demo.meltano"]
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from report import words
-from report.marts import EVIDENCE, OUTCOMES
+from northflank_restore_report import words
+from northflank_restore_report.marts import EVIDENCE, OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from report.marts import Day, Durations, Quarter
+    from northflank_restore_report.marts import Day, Durations, Quarter
 
 # The palette of Okabe and Ito, which people with any colour vision tell apart.
 GREEN, VERMILLION, ORANGE, SKY, BLUE = "#009e73", "#d55e00", "#e69f00", "#56b4e9", "#0072b2"
