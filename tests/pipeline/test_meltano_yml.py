@@ -64,7 +64,7 @@ def test_backups_are_not_selected() -> None:
     assert TAP["select"] == ["projects.*", "addons.*", "restores.*"]
 
 
-OWN = {"tap-northflank-restores", "northflank-restore-report"}
+BUILT_HERE = {"tap-northflank-restores", "northflank-restore-report"}
 """The distributions of this repository, which are installed from the checkout."""
 
 
@@ -79,7 +79,7 @@ def test_what_is_installed_is_what_the_locks_say(kind: str, plugins: Path) -> No
         listed = [find_uv_bin(), "pip", "list", "--format=json", "--python", str(venv)]
         found = json.loads(subprocess.check_output(listed, stderr=subprocess.DEVNULL))  # noqa: S603
         installed = {(package["name"], package["version"]) for package in found}
-        own = {package for package in installed if package[0] in OWN}
+        own = {package for package in installed if package[0] in BUILT_HERE}
         assert (
             installed - own - set(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)) == set()
         )
