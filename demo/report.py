@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 
-from northflank_restore_report.options import DSN, read
+from northflank_restore_report.options import DSN
+from northflank_restore_report.page_command import read_options
 
 MELTANO = [sys.executable, "-m", "demo.meltano"]
 
@@ -14,7 +15,7 @@ MELTANO = [sys.executable, "-m", "demo.meltano"]
 def main() -> int:
     """Compute and write; return the exit code of what failed first."""
     arguments = sys.argv[1:]
-    options = read(arguments, prog="./dev report")
+    options = read_options(arguments, prog="./dev report")
     os.environ.setdefault("MELTANO_ENVIRONMENT", "prod")
     if options.dsn:
         os.environ[DSN] = options.dsn  # The models are computed where the page reads them.

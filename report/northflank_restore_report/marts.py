@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from northflank_restore_report import words
+from northflank_restore_report.errors import ReportError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +63,8 @@ FEW = 20
 T = TypeVar("T")
 
 
-class MartsError(Exception):
-    """The marts cannot be read; the message is one line that says why and what to do."""
+class MartsError(ReportError):
+    """The marts cannot be read."""
 
 
 @dataclass(frozen=True)
