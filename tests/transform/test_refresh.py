@@ -26,6 +26,7 @@ MARTS = {
     "backup_status": "addon_key",
     "load_freshness": "part_key",
     "data_problems": "problem_key",
+    "addon_verdicts": "addon_key",
     "restore_timestamp_readings": "team_id",
     "refresh_info": "as_of",
 }
@@ -156,9 +157,7 @@ def test_restores_must_be_there(engine: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("column", ["id", "status"])
-def test_what_tells_the_outcome_must_be_there(
-    column: str, world: World, engine: Warehouse
-) -> None:
+def test_what_tells_the_outcome_must_be_there(column: str, world: World, engine: Warehouse) -> None:
     engine.load({"restores": rows_of(world)["restores"]})
     kept = [name for name in schema_of("restores")["properties"] if name != column]
     listed = ", ".join(f'"{name}"' for name in kept)
