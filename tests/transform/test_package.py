@@ -91,6 +91,7 @@ def test_host_has_rules_and_variables_of_its_own(host: Warehouse) -> None:
     tables = "select table_name from information_schema.tables where table_schema = 'recovery'"
     names = {row["table_name"] for row in host.query(tables)}
     assert not names & {"restore_policies", "drill_addons"}  # The package's, which are empty.
+    assert {"verdict_changes", "recoverability_runs"} <= names
 
 
 @pytest.mark.parametrize("host", ["postgres"], indirect=True)

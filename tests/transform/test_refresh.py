@@ -26,6 +26,7 @@ MARTS = {
     "backup_status": "addon_key",
     "load_freshness": "part_key",
     "data_problems": "problem_key",
+    "addon_verdicts": "addon_key",
     "restore_timestamp_readings": "team_id",
     "refresh_info": "as_of",
 }

@@ -198,17 +198,17 @@ judged as (
     select
         *,
         case
-            when not is_current then 10
-            when not in_scope then 9
-            when is_waived then 8
-            when has_no_backup then 1
-            when backup_is_stale then 2
-            when last_finished_outcome is null then 3
-            when last_finished_outcome = 'failed' then 4
-            when is_overdue then 5
-            when judged_minutes > target_minutes then 6
-            else 7
-        end as verdict_rank
+            when not is_current then 'deleted'
+            when not in_scope then 'out of scope'
+            when is_waived then 'waived'
+            when has_no_backup then 'no backup'
+            when backup_is_stale then 'stale backup'
+            when last_finished_outcome is null then 'never tested'
+            when last_finished_outcome = 'failed' then 'failing'
+            when is_overdue then 'overdue'
+            when judged_minutes > target_minutes then 'slow'
+            else 'proven'
+        end as verdict
     from answers
 )
 
@@ -223,30 +223,23 @@ select
     addon_status,
     is_current,
     last_seen_at,
-    case verdict_rank
-        {%- for verdict in (
-            'no backup', 'stale backup', 'never tested', 'failing', 'overdue', 'slow', 'proven',
-            'waived', 'out of scope', 'deleted'
-        ) %}
-        when {{ loop.index }} then '{{ verdict }}'
-        {%- endfor %}
-    end as verdict,
-    verdict_rank,
-    verdict_rank <= 6 as needs_action,
-    case verdict_rank
-        when 1 then
+    verdict,
+    {{ verdict_rank('verdict') }} as verdict_rank,
+    {{ needs_action('verdict') }} as needs_action,
+    case verdict
+        when 'no backup' then
             'No completed backup is listed'
             || case
                 when backup_failures_30d > 0 then
                     '; failed in 30 days: ' || cast(backup_failures_30d as {{ dbt.type_string() }})
                 else ''
             end
-        when 2 then
+        when 'stale backup' then
             'No backup completed since '
             || cast({{ utc_date('newest_backup_at') }} as {{ dbt.type_string() }})
             || '; failed in 30 days: '
             || cast(coalesce(backup_failures_30d, 0) as {{ dbt.type_string() }})
-        when 3 then
+        when 'never tested' then
             case
                 when attempts > 0 then
                     'No restore came to an end: ' || cast(attempts as {{ dbt.type_string() }})
@@ -256,18 +249,18 @@ select
                     || ', see data_problems'
                 else 'No restore on record'
             end
-        when 4 then
+        when 'failing' then
             'Failed on '
             || cast({{ utc_date('last_failure_at') }} as {{ dbt.type_string() }})
             || ', failures since the last success: '
             || cast(failures_since_success as {{ dbt.type_string() }})
-        when 5 then
+        when 'overdue' then
             'Due since ' || cast(next_drill_due_on as {{ dbt.type_string() }})
-        when 6 then
+        when 'slow' then
             -- A second too long is not to read '0 min over the target'.
             {{ minutes_text('greatest(judged_minutes - target_minutes, 0.1)') }}
             || ' over the target'
-        when 7 then
+        when 'proven' then
             'Next drill due by ' || cast(next_drill_due_on as {{ dbt.type_string() }})
             || case when judged_minutes is null then ', duration not known' else '' end
             || case
@@ -275,9 +268,9 @@ select
                     then ', restored into ' || last_success_restored_into
                 else ''
             end
-        when 8 then
+        when 'waived' then
             'Waived until ' || cast(waiver_until as {{ dbt.type_string() }}) || ': ' || coalesce(waiver_reason, '')
-        when 9 then
+        when 'out of scope' then
             case
                 when is_drill_addon and drill_sources > 1 then 'Drill addon of several databases'
                 when is_drill_addon then

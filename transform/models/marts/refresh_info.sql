@@ -5,6 +5,7 @@
 -- depends_on: {{ ref('northflank_restores', 'daily_restore_activity') }}
 -- depends_on: {{ ref('northflank_restores', 'data_problems') }}
 -- depends_on: {{ ref('northflank_restores', 'evidence_changes') }}
+-- depends_on: {{ ref('northflank_restores', 'addon_verdicts') }}
 with loads as (
     select
         greatest(
