@@ -6,7 +6,7 @@ import json
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from report.marts import NEED_ACTION, VERDICTS
+from northflank_restore_report.marts import NEED_ACTION, VERDICTS
 from simulator.world import timestamp
 from tests.transform.test_lineage import engine
 
