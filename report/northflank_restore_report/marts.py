@@ -25,6 +25,7 @@ VERDICTS = (
     "stale backup",
     "never tested",
     "failing",
+    "not validated",
     "overdue",
     "slow",
     "proven",
@@ -32,9 +33,9 @@ VERDICTS = (
     "out of scope",
     "deleted",
 )
-"""The verdicts of `addon_recoverability`: the first six need action, the worst first."""
+"""The verdicts of `addon_recoverability`: the first seven need action, the worst first."""
 
-NEED_ACTION = VERDICTS[:6]
+NEED_ACTION = VERDICTS[:7]
 
 OUTCOMES = ("succeeded", "failed", "aborted", "running", "unknown")
 """The outcomes of `restore_attempts`."""
@@ -43,6 +44,7 @@ EVIDENCE = (
     "within target",
     "over target",
     "time not known",
+    "not validated",
     "only failures",
     "not tested",
     "not yet",
@@ -52,7 +54,7 @@ EVIDENCE = (
 """What `restore_drill_evidence` says of an addon in a quarter."""
 
 TESTED = EVIDENCE[:3]
-COUNTED = EVIDENCE[:6]
+COUNTED = EVIDENCE[:7]
 """Evidence that counts as a database to be tested."""
 
 STALE_SHOWN = 3

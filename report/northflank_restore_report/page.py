@@ -30,6 +30,7 @@ SIGNS = {
     "stale backup": "◷",
     "never tested": "○",
     "failing": "✕",
+    "not validated": "◇",
     "overdue": "◆",
     "slow": "▲",
     "proven": "✓",

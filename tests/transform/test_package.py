@@ -90,7 +90,10 @@ def test_host_has_rules_and_variables_of_its_own(host: Warehouse) -> None:
     assert rows[1]["last_success_source_basis"] == "declared"
     tables = "select table_name from information_schema.tables where table_schema = 'recovery'"
     names = {row["table_name"] for row in host.query(tables)}
-    assert not names & {"restore_policies", "drill_addons"}  # The package's, which are empty.
+    # The package's, which are empty.
+    assert not names & {"restore_policies", "drill_addons", "restore_attestations"}
+    attested = host.query("select restore_key, is_proof from recovery.attestations")
+    assert attested == [{"restore_key": "shop/orders/o", "is_proof": True}]
     assert {"verdict_changes", "recoverability_runs"} <= names
 
 
@@ -149,6 +152,44 @@ def test_wrong_declaration_of_the_host_is_named(lines: str, line: str, host: War
     printed = host.host(*select, "--exclude-resource-type=test", succeeds=False)
     seed.write_text(before)
     assert f"acme.drill_addons: {line}" in printed
+
+
+FREE = "'shop' as project, 'orders' as addon, 'passed' as result, 'Ada' as checked_by"
+ON = "date '2026-06-27' as checked_on"
+WRONG_CHECKS = {
+    "column": (f"{FREE}, 'o' as restore_id", "the column checked_on is missing"),
+    "neither": (f"{FREE}, {ON}", "a line has either restore_id, or drilled_on"),
+    "day": (f"{FREE}, {ON}, '1 June' as drilled_on", "has drilled_on '1 June'; it takes a day"),
+    "before": (f"{FREE}, {ON}, '2026-06-28' as drilled_on", "it takes no day before drilled_on"),
+    "times": (
+        f"{FREE}, {ON}, 'o' as restore_id, 5 as minutes",
+        "has minutes '5'; it takes nothing",
+    ),
+    "minutes": (f"{FREE}, {ON}, '2026-06-02' as drilled_on, 0 as minutes", "has minutes '0'; it"),
+    "result": (
+        f"{FREE.replace('passed', 'ok')}, {ON}, 'o' as restore_id",
+        "the attestation of shop/orders/o has result 'ok'; it takes passed or failed",
+    ),
+    "restore": (f"{FREE}, {ON}, 'x' as restore_id", "there is no restore shop/orders/x in the"),
+    "addon": (
+        f"{FREE.replace('orders', 'oders')}, {ON}, '2026-06-02' as drilled_on",
+        "there is no addon shop/oders in the warehouse",
+    ),
+}
+
+
+@pytest.mark.parametrize("host", ["postgres"], indirect=True)
+@pytest.mark.parametrize("name", WRONG_CHECKS)
+def test_wrong_attestation_of_the_host_is_named(name: str, host: Warehouse) -> None:
+    values, line = WRONG_CHECKS[name]
+    model = host.project / "integration_tests" / "models" / "checked_restores.sql"
+    before = model.read_text()
+    model.write_text(f"select {values}")
+    models = "checked_restores", "int_northflank__restore_attestations", "int_northflank__attested"
+    printed = host.host("run", *GIVEN, "--select", *models, succeeds=False)
+    model.write_text(before)
+    assert line in printed
+    assert "acme.checked_restores: " in printed
 
 
 @pytest.mark.parametrize("host", ["postgres"], indirect=True)

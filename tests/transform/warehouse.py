@@ -169,6 +169,10 @@ class Warehouse(ABC):
         rows = [dict(zip(names, line.split(","), strict=True)) for line in lines]
         self._set_seed("drill_addons", *rows)
 
+    def set_attestations(self, *rows: dict[str, object]) -> None:
+        """Set the attestations: the values of each that are not empty, by column."""
+        self._set_seed("restore_attestations", *rows)
+
     def _columns(self, seed: str) -> list[str]:
         path = self.project / "seeds" / f"{seed}.csv"
         return path.read_text().splitlines()[0].split(",")

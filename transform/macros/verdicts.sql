@@ -5,7 +5,9 @@
 {%- endmacro %}
 
 {% macro verdicts_that_need_action() -%}
-    {{ return(('no backup', 'stale backup', 'never tested', 'failing', 'overdue', 'slow')) }}
+    {{ return((
+        'no backup', 'stale backup', 'never tested', 'failing', 'not validated', 'overdue', 'slow'
+    )) }}
 {%- endmacro %}
 
 {# The place of a verdict among them, from 1. History keeps the names and not these numbers, as a later

@@ -6,6 +6,7 @@
 -- depends_on: {{ ref('northflank_restores', 'data_problems') }}
 -- depends_on: {{ ref('northflank_restores', 'evidence_changes') }}
 -- depends_on: {{ ref('northflank_restores', 'addon_verdicts') }}
+-- depends_on: {{ ref('northflank_restores', 'attestations') }}
 with loads as (
     select
         greatest(
