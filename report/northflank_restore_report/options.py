@@ -40,13 +40,14 @@ def add_warehouse(parser: argparse.ArgumentParser) -> None:
 
 
 def check_warehouse(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """End the process with a line and exit code 2 if `url` or `dsn` cannot be; both become `dsn`."""
+    """Make `dsn` of both; one that cannot be ends the process with a line and exit code 2."""
     if options.url and options.dsn:
         parser.error("the warehouse is named twice: give the URL, or --dsn")
     if options.url and not IS_URL.match(options.url):
         parser.error(f"{options.url} is neither a command nor the URL of a warehouse")
     options.dsn = options.dsn or options.url
-    if options.dsn and PASSWORD.search(options.dsn):
+    has_user = options.dsn and not options.dsn.startswith("duckdb:")
+    if has_user and PASSWORD.search(options.dsn):
         parser.error(
             "the URL takes no password here, as all users of a machine see its command lines: "
             f"set {URL} or {DSN}"

@@ -239,7 +239,7 @@ def figures(findings: Findings) -> dict[str, Any]:
         "finished": succeeded + failed,
         "success_rate": words.share(succeeded, succeeded + failed),
         "overall": overall,
-        "within": words.share(overall.within, overall.restores) if overall else words.NONE,
+        "within": words.share(overall.within_target, overall.restores) if overall else words.NONE,
         "quarter": quarters[-1] if quarters else None,
         "quarter_tested": _tested(now),
         "quarter_of": len(now),

@@ -48,19 +48,19 @@ def main(arguments: list[str], prog: str) -> int:
     # Not before the options were read: the charts take a second to import.
     from northflank_restore_report.answers import answers  # noqa: PLC0415
     from northflank_restore_report.csv_files import write_csv_files  # noqa: PLC0415
-    from northflank_restore_report.marts import marts  # noqa: PLC0415
     from northflank_restore_report.marts import read as findings_of  # noqa: PLC0415
     from northflank_restore_report.page import page  # noqa: PLC0415
+    from northflank_restore_report.warehouse import open_warehouse  # noqa: PLC0415
 
     url = warehouse_url(options)
     if not url:
         raise ReportError(f"Which warehouse? Give its URL, or set {URL} or {DSN}")
     try:
-        with marts(url, options.schema) as connection:
-            findings = findings_of(connection)
+        with open_warehouse(url, options.schema) as warehouse:
+            findings = findings_of(warehouse)
             options.out.parent.mkdir(parents=True, exist_ok=True)
             options.out.write_text(page(findings), encoding="utf-8")
-            files = write_csv_files(connection, options.csv or options.out.parent)
+            files = write_csv_files(warehouse, options.csv or options.out.parent)
     except OSError as error:
         raise ReportError(f"Cannot write the report: {error}") from error
     if options.answers:

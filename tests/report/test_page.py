@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from northflank_restore_report import words
-from northflank_restore_report.marts import VERDICTS, marts, read
+from northflank_restore_report.marts import VERDICTS, read
 from northflank_restore_report.page import SIGNS, page
+from northflank_restore_report.warehouse import open_warehouse
 from tests.report.conftest import NASTY, WORLDS
 
 if TYPE_CHECKING:
@@ -227,8 +228,8 @@ def test_words_are_not_broken_on_a_phone(
 def test_quarters_that_are_left_out_are_told(
     report_of: Callable[[str], Report], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with marts(report_of("company").warehouse.url, "restore_analytics") as connection:
-        findings = read(connection)
+    with open_warehouse(report_of("company").warehouse.url, "restore_analytics") as warehouse:
+        findings = read(warehouse)
     assert "The grid has the last" not in page(findings)
     quarters = {row.quarter for row in findings.quarters}
     monkeypatch.setattr("northflank_restore_report.page.QUARTERS_SHOWN", 2)

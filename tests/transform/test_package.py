@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from northflank_restore_report.csv_files import ORDERED_BY
 from tests.transform.test_lineage import AS_OF, addon, engine, restore
 from tests.transform.warehouse import ROOT, DuckDB
 
@@ -319,4 +320,5 @@ def test_exposure_has_each_table_that_the_report_reads() -> None:
     models = {
         path.stem for folder in ("marts", "history") for path in MODELS.glob(f"{folder}/*.sql")
     }
-    assert named == models & set(re.findall(r"\b(?:from|join|,) (\w+)", queries))
+    selected = set(re.findall(r"\bfrom (\w+)", queries)) | set(ORDERED_BY)
+    assert named == models & selected

@@ -23,6 +23,8 @@ MARTS = {
     "addon_recoverability": "addon_key",
     "restore_drill_evidence": "evidence_key",
     "daily_restore_activity": "activity_key",
+    "restores_by_day": "day",
+    "restore_durations": "durations_key",
     "backup_status": "addon_key",
     "load_freshness": "part_key",
     "data_problems": "problem_key",

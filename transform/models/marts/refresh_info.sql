@@ -2,7 +2,8 @@
 -- that what a run leaves that fails half-way is not taken for a whole:
 -- depends_on: {{ ref('northflank_restores', 'addon_recoverability') }}
 -- depends_on: {{ ref('northflank_restores', 'restore_drill_evidence') }}
--- depends_on: {{ ref('northflank_restores', 'daily_restore_activity') }}
+-- depends_on: {{ ref('northflank_restores', 'restores_by_day') }}
+-- depends_on: {{ ref('northflank_restores', 'restore_durations') }}
 -- depends_on: {{ ref('northflank_restores', 'data_problems') }}
 -- depends_on: {{ ref('northflank_restores', 'evidence_changes') }}
 -- depends_on: {{ ref('northflank_restores', 'addon_verdicts') }}
