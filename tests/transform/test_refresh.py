@@ -29,6 +29,8 @@ MARTS = {
     "load_freshness": "part_key",
     "data_problems": "problem_key",
     "addon_verdicts": "addon_key",
+    "attestations": "restore_key",
+    "completeness": "completeness_key",
     "restore_timestamp_readings": "team_id",
     "refresh_info": "as_of",
 }

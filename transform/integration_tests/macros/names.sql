@@ -124,3 +124,11 @@
 {% macro is_worse() -%}
     {{ exceptions.raise_compiler_error("The host's is_worse was called") }}
 {%- endmacro %}
+
+{% macro hash32() -%}
+    {{ exceptions.raise_compiler_error("The host's hash32 was called") }}
+{%- endmacro %}
+
+{% macro default__hash32() -%}
+    {{ exceptions.raise_compiler_error("The host's default__hash32 was called") }}
+{%- endmacro %}

@@ -8,6 +8,7 @@
 -- depends_on: {{ ref('northflank_restores', 'evidence_changes') }}
 -- depends_on: {{ ref('northflank_restores', 'addon_verdicts') }}
 -- depends_on: {{ ref('northflank_restores', 'attestations') }}
+-- depends_on: {{ ref('northflank_restores', 'completeness') }}
 with loads as (
     select
         greatest(
