@@ -30,6 +30,9 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "page": Command("northflank_restore_report.page_command", "write the page and the CSV files"),
+    "evidence": Command(
+        "northflank_restore_report.evidence_command", "write an evidence pack, or check one"
+    ),
 }
 """The commands by their names; `page` is the one that is meant where none is named."""
 

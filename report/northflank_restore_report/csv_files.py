@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from northflank_restore_report.marts import in_utc
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from northflank_restore_report.warehouse import Warehouse
@@ -46,15 +47,29 @@ def _write(warehouse: Warehouse, mart: str, path: Path) -> Path:
     return path
 
 
-def write_csv(warehouse: Warehouse, query: str, file: TextIO) -> int:
-    """Write the rows of a query, under the names of its columns; return how many there were."""
+def write_csv(warehouse: Warehouse, query: str, file: TextIO, *, is_ordered: bool = True) -> int:
+    """Write the rows of a query, under the names of its columns; return how many there were.
+
+    Args:
+        warehouse: where they are.
+        query: what finds them.
+        file: what they are written to.
+        is_ordered: whether the query orders them; else they are ordered by their cells here.
+    """
     writer = csv.writer(file)
     count = 0
     with warehouse.select(query) as (names, rows):
         writer.writerow(names)
-        for count, row in enumerate(rows, start=1):  # noqa: B007 - the last one is returned
-            writer.writerow(list(map(_cell, row)))
+        written = map(cells, rows)
+        for row in written if is_ordered else sorted(written, key=str):
+            writer.writerow(row)
+            count += 1
     return count
+
+
+def cells(row: Iterable[object]) -> list[object]:
+    """Return what is written for the values of a row."""
+    return list(map(_cell, row))
 
 
 def _cell(value: object) -> object:

@@ -12,6 +12,7 @@ import yaml
 from demo import DemoError
 from demo.account import ROOT
 from demo.pipeline import Pipeline
+from northflank_restore_report.pack import verify
 from simulator import World
 from tests.means import need_dbt
 
@@ -36,6 +37,11 @@ def test_a_sync_is_followed_by_models_and_report(
     page = tmp_path / "report" / "page.html"
     pipeline.meltano("invoke", "restore-report:page", "--out", str(page))
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+    pack = tmp_path / "report" / "pack.zip"
+    period = ("--from", "2026-04-01", "--to", "2026-06-30")
+    pipeline.meltano("invoke", "restore-report:evidence", *period, "--out", str(pack))
+    assert verify(pack).manifest["from"] == "2026-04-01"
 
 
 def test_schemas_are_those_of_the_environment(

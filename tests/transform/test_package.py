@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from northflank_restore_report.csv_files import ORDERED_BY
+from northflank_restore_report.evidence_tables import TABLES
 from tests.transform.test_lineage import AS_OF, addon, engine, restore
 from tests.transform.warehouse import ROOT, DuckDB
 
@@ -321,4 +322,10 @@ def test_exposure_has_each_table_that_the_report_reads() -> None:
         path.stem for folder in ("marts", "history") for path in MODELS.glob(f"{folder}/*.sql")
     }
     selected = set(re.findall(r"\bfrom (\w+)", queries)) | set(ORDERED_BY)
-    assert named == models & selected
+    assert named == models & (selected | {table.mart for table in TABLES})
+
+
+def test_the_version_that_the_marts_tell_is_that_of_the_package() -> None:
+    project = yaml.safe_load((ROOT / "transform" / "dbt_project.yml").read_text())
+    told = (ROOT / "transform" / "macros" / "package_version.sql").read_text()
+    assert f"\n    {project['version']}\n" in told
