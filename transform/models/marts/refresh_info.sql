@@ -7,13 +7,8 @@
 -- depends_on: {{ ref('northflank_restores', 'evidence_changes') }}
 with loads as (
     select
-        greatest(
-            max(last_read_at),
-            (
-                select max(loaded_at)
-                from {{ ref('northflank_restores', 'stg_northflank__restores') }}
-            )
-        ) as loaded_at,
+        {{ greatest_of('max(last_read_at)', '(select max(loaded_at) from '
+            ~ ref('northflank_restores', 'stg_northflank__restores') ~ ')') }} as loaded_at,
         max(case when stream = 'backups' then last_read_at end) as backups_read_at,
         count(case when stream = 'backups' then 1 end) > 0 as backups_loaded
     from {{ ref('northflank_restores', 'load_freshness') }}
@@ -40,7 +35,7 @@ select
     attempts.ambiguous_attempts,
     attempts.undated_attempts,
     attempts.later_attempts,
-    cast({{ var('rto_minutes') }} as numeric(18, 3)) as default_target_minutes,
+    {{ number_begin() }}{{ var('rto_minutes') }}{{ number_end(3) }} as default_target_minutes,
     cast({{ var('overdue_after_days') }} as integer) as overdue_after_days
 from attempts
 cross join loads
