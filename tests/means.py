@@ -14,6 +14,7 @@ from demo.account import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @contextmanager
@@ -40,3 +41,25 @@ def need_dbt() -> None:
     """Go on only if dbt 1.11 runs on this Python."""
     if sys.version_info >= (3, 14):
         missing("dbt 1.11 needs Python 3.10 to 3.13: remove .venv, install one, run ./dev again")
+
+
+BOUND = """
+import ctypes, os, sys
+# PR_CAPBSET_DROP of CAP_DAC_OVERRIDE. What root may read, it still may.
+if os.geteuid() == 0 and ctypes.CDLL(None).prctl(24, 1, 0, 0, 0):
+    sys.exit("root may not give up its powers here")
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def bound_by_permissions(*command: object) -> list[str]:
+    """Return a command as it runs for somebody whom permissions bind: also if we are root."""
+    if sys.platform != "linux":
+        missing("root is bound by permissions on Linux only")
+    return [sys.executable, "-c", BOUND, *map(str, command)]
+
+
+def let_in(folder: Path) -> None:
+    """Let such a command connect to a PostgreSQL in a folder, which another user may run."""
+    for socket in folder.rglob(".s.PGSQL.*[0-9]"):
+        socket.chmod(0o777)

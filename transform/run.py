@@ -7,10 +7,13 @@ serves the loader and the models. This runs in dbt's own environment, and uses w
 # ruff: noqa: INP001 - a dbt project, not a package
 from __future__ import annotations
 
+import atexit
 import getpass
 import os
 import re
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 URL = "TARGET_POSTGRES_SQLALCHEMY_URL"
@@ -38,6 +41,8 @@ def main() -> None:
     elif os.environ.get("DBT_TARGET", "postgres") == "postgres" and "PGDATABASE" not in os.environ:
         sys.exit(f"Which warehouse? Set {URL}")
 
+    _find_folders(Path(os.environ["DBT_PROJECT_DIR"]))
+
     if BUILDING.intersection(sys.argv[1:]):
         sys.path.insert(0, here)
         import rules  # type: ignore[import-not-found] # noqa: PLC0415 - beside this file
@@ -51,6 +56,23 @@ def main() -> None:
     from dbt.cli.main import cli  # type: ignore[import-not-found] # noqa: PLC0415 - takes seconds
 
     cli()
+
+
+def _find_folders(project: Path) -> None:
+    """Let dbt write elsewhere where nobody may write into its project: a read-only checkout."""
+    folders = {"DBT_TARGET_PATH": project / "target", "DBT_LOG_PATH": project / "logs"}
+    closed = {
+        name
+        for name, folder in folders.items()
+        if name not in os.environ and not os.access(folder if folder.exists() else project, os.W_OK)
+    }
+    if not closed:
+        return
+    if "docs" in sys.argv[1:] and "DBT_TARGET_PATH" in closed:
+        sys.exit(f"Nothing can be written in {project}: set DBT_TARGET_PATH to another folder")
+    elsewhere = tempfile.mkdtemp(prefix="northflank-restores-")
+    atexit.register(shutil.rmtree, elsewhere, ignore_errors=True)
+    os.environ.update(dict.fromkeys(closed, elsewhere))
 
 
 def _variables(url: str) -> dict[str, str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -18,6 +20,8 @@ from demo.pipeline import OURS, loader_url
 from demo.postgres import postgres
 from docs.generate import ROOT, SOURCE
 from simulator import World
+from simulator.world import instant
+from tests.means import bound_by_permissions, let_in, need_dbt
 from tests.pipeline.conftest import Warehouse, passable_folder
 from tests.pipeline.test_sync import loaded, source
 from tests.support import COMMAND
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
 MELTANO, PIPE = "In your own Meltano project", "Without Meltano"
 LOADER = ROOT / "docs" / "target-postgres.yml"
+MODELS = ROOT / "docs" / "northflank-models.yml"
 SECONDS = 400
 pytestmark = pytest.mark.timeout(900)  # most of it is fetching from the package index
 
@@ -74,7 +79,7 @@ class User:
     def types(self, *commands: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run commands in a new shell, to its end."""
         return subprocess.run(  # noqa: S603 - what the page prints
-            ["bash", "-e", "-c", "\n".join(commands)],  # noqa: S607
+            bound_by_permissions("bash", "-e", "-c", "\n".join(commands)),
             cwd=self.folder,
             env=self.env | env,
             stdin=subprocess.DEVNULL,
@@ -97,7 +102,29 @@ def warehouse() -> Iterator[Warehouse]:
         with psycopg.connect(server.dsn(), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET timezone = 'America/New_York'")
             connection.execute("SELECT pg_reload_conf()")
+        let_in(folder)
         yield Warehouse(server.make("warehouse"))
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A clone with an odd name, into which nobody may write."""
+    home = tmp_path_factory.mktemp("clone")
+    folder = home / "it's a $clone \N{LATIN SMALL LETTER U WITH DIAERESIS}"
+    for name in subprocess.check_output(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607
+        cwd=ROOT,
+        text=True,
+    ).splitlines():
+        if not name.startswith("tests/") and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+    for path in folders:
+        path.chmod(0o555)
+    yield folder
+    for path in folders:
+        path.chmod(0o755)
 
 
 @pytest.fixture
@@ -111,27 +138,102 @@ def user(tmp_path: Path, server: Server, warehouse: Warehouse) -> User:
     return User(tmp_path, settings)
 
 
-def in_utc(warehouse: Warehouse) -> bool:
+def in_utc(moment: datetime | None) -> datetime | None:
+    """Return the instant in UTC: of two zones, the repeated hour of autumn is never equal."""
+    return moment and moment.astimezone(timezone.utc)
+
+
+def serves_utc(warehouse: Warehouse) -> bool:
     """Whether the server shows times in UTC to who does not ask for a zone."""
     (row,) = warehouse.rows("SELECT current_setting('timezone') AS zone")
     return bool(row["zone"] == "UTC")
 
 
-def test_the_steps_for_a_meltano_project(user: User, server: Server, warehouse: Warehouse) -> None:
-    server.world = World.company()
-    assert not in_utc(warehouse)
+def attempts(warehouse: Warehouse) -> dict[str, tuple[object, ...]]:
+    """Return the instants of the mart's restores, by key."""
+    rows = warehouse.rows("SELECT * FROM restore_analytics.restore_attempts")
+    names = "started_at", "ended_at", "counted_at"
+    return {row["restore_key"]: tuple(in_utc(row[name]) for name in names) for row in rows}
 
-    user.succeeds(*blocks(MELTANO, "sh"), **{SOURCE: str(ROOT)})
+
+def truths(server: Server) -> dict[str, tuple[object, ...]]:
+    """Return the same of the API's restores."""
+    found: dict[str, tuple[object, ...]] = {}
+    for item in server.served_restores():
+        started, ended = (
+            instant(item[name]) if item.get(name) else None
+            for name in ("restoreTimestamp", "completedAt")
+        )
+        key = "/".join(item[name] for name in ("projectId", "addonId", "id"))
+        found[key] = started, ended, ended or started
+    return found
+
+
+def backups(warehouse: Warehouse) -> dict[str, object]:
+    """Return when the newest backup of each addon was made, by the mart."""
+    rows = warehouse.rows("SELECT * FROM restore_analytics.backup_status")
+    return {row["addon_key"]: in_utc(row["newest_backup_at"]) for row in rows}
+
+
+def newest_backups(server: Server) -> dict[str, object]:
+    """Return the same by the API."""
+    return {
+        f"{project}/{addon}": max(
+            (
+                instant(item["createdAt"])
+                for item in server.world.backups(project, addon)
+                if item["status"] == "completed"
+            ),
+            default=None,
+        )
+        for project, addon in server.world.addon_keys()
+    }
+
+
+def successes(warehouse: Warehouse) -> dict[str, object]:
+    """Return when each addon was last restored with success, wherever that was."""
+    rows = warehouse.rows("SELECT * FROM restore_analytics.addon_recoverability")
+    return {row["addon_key"]: in_utc(row["last_success_at"]) for row in rows}
+
+
+def last_successes(server: Server) -> dict[str, object]:
+    """Return the same by what really happened."""
+    found: dict[str, datetime] = {}
+    for item in server.world.all_restores():
+        if item["status"] == "completed":
+            truth = server.world.truth(item["projectId"], item["addonId"], item["id"])
+            key = "/".join(truth.source)
+            ended = instant(item["completedAt"])
+            found[key] = max(found.get(key, ended), ended)
+    return dict(found)
+
+
+def test_the_steps_for_a_meltano_project(
+    user: User, server: Server, warehouse: Warehouse, clone: Path
+) -> None:
+    need_dbt()
+    server.world = World.company()
+    assert not serves_utc(warehouse)
+
+    *steps, sync, models = blocks(MELTANO, "sh")
+    user.succeeds(*steps, sync, models, **{SOURCE: str(clone)})
     first = source(server)
     assert loaded(warehouse) == first
     assert first.total() > 50
+    assert attempts(warehouse) == truths(server)
 
     server.world.advance(days=60)
-    *_, again = blocks(MELTANO, "sh")[-1].splitlines()
-    user.succeeds("meltano install", again)  # in a new shell, which has nothing but .env
+    *_, again = sync.splitlines()
+    (both,) = re.findall(r"`(meltano run [^`]+ northflank-models:build)`", section(MELTANO))
+    assert both.startswith(f"{again} ")
+    user.succeeds("meltano select tap-northflank-restores backups '*'")
+    user.succeeds("meltano install", both)  # in a new shell, which has nothing but .env
     assert loaded(warehouse) == source(server)
     assert Counter(row["id"] for row in warehouse.loaded_last()).total() < 20
-    assert warehouse.rows("SELECT 1 FROM pg_tables WHERE tablename = 'backups'") == []
+    assert attempts(warehouse) == truths(server)
+    assert backups(warehouse).items() >= newest_backups(server).items()
+    assert successes(warehouse).items() >= last_successes(server).items()
+    assert warehouse.rows("SELECT 1 FROM restore_analytics.restore_drill_evidence")
 
     # The zone decides where rows are inserted rather than copied, as by the loader's default.
     full = again.replace("run", "run --full-refresh", 1)
@@ -139,10 +241,12 @@ def test_the_steps_for_a_meltano_project(user: User, server: Server, warehouse: 
     assert loaded(warehouse) == source(server)
 
 
-def test_the_steps_without_meltano(user: User, server: Server, warehouse: Warehouse) -> None:
+def test_the_steps_without_meltano(
+    user: User, server: Server, warehouse: Warehouse, clone: Path
+) -> None:
     server.world = World.company()
     state = user.folder / "state.json"
-    user.succeeds(*blocks(PIPE, "sh"), **{SOURCE: str(ROOT)})
+    user.succeeds(*blocks(PIPE, "sh"), **{SOURCE: str(clone)})
     assert loaded(warehouse) == source(server)
 
     # The loader dies: the state stays at what it has confirmed.
@@ -186,3 +290,17 @@ def test_the_definition_of_the_loader_is_that_of_this_repository() -> None:
     }
     assert pinned in definition["pip_url"]
     assert pinned in section(PIPE)
+
+
+def test_the_definition_of_the_models_is_that_of_this_repository() -> None:
+    definition = yaml.safe_load(MODELS.read_text(encoding="utf-8"))
+    project = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    (own,) = (one for one in project["plugins"]["utilities"] if one["name"] == "dbt-postgres")
+
+    assert {name: definition[name] for name in ("executable", "env", "settings")} == {
+        name: own[name] for name in ("executable", "env", "settings")
+    }
+    assert {
+        name: command | {"args": command["args"].replace(f"${SOURCE}/", "")}
+        for name, command in definition["commands"].items()
+    } == own["commands"]

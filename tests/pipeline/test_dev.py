@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.account import ROOT
+from tests.means import bound_by_permissions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,10 +217,22 @@ def test_wrong_arguments_do_nothing(machine: Path, words: list[str], told: str) 
     assert not (machine / ".dev").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_checkout_that_is_not_ours(machine: Path) -> None:
-    machine.chmod(0o555)
-    try:
-        assert dev(machine, "test")[2].endswith(f"dev: cannot write to {machine}\n")
-    finally:
-        machine.chmod(0o755)
+@pytest.mark.parametrize("has_run", [False, True])
+def test_a_checkout_that_is_not_ours(machine: Path, has_run: bool) -> None:
+    set_up(machine)
+    if has_run:
+        dev(machine, "meltano")
+    folders = [machine, *(path for path in machine.iterdir() if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    done = subprocess.run(  # noqa: S603 - the script under test
+        bound_by_permissions(machine / "dev", "meltano"),
+        env={"PATH": str(machine / "bin"), "HOME": str(machine)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for folder in folders:
+        folder.chmod(0o755)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"dev: cannot write to {machine}"

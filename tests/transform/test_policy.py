@@ -215,6 +215,15 @@ def test_old_targets_are_not_passed_over(loaded: Postgres) -> None:
     assert printed.startswith("addon_targets.csv is no longer read")
 
 
+def test_readers_of_the_environment_that_cannot_be_meant_are_named(
+    loaded: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded.set_rules()
+    monkeypatch.setenv("NORTHFLANK_READERS", "reader, no;role")
+    printed = loaded.build(as_of=AS_OF, succeeds=False)
+    assert "NORTHFLANK_READERS is 'reader, no;role'; it takes roles, such as" in printed
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

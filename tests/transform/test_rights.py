@@ -28,8 +28,11 @@ def log_in(warehouse: Postgres, role: str) -> None:
     warehouse.url = re.sub(r"//\w+@", f"//{role}@", warehouse.url)
 
 
-def test_three_roles_do_with_the_rights_of_the_page(warehouse: Postgres) -> None:
+def test_three_roles_do_with_the_rights_of_the_page(
+    warehouse: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Load, build twice and read, each as its own role; grants survive the second build."""
+    monkeypatch.delenv("NORTHFLANK_READERS", raising=False)
     with psycopg.connect(warehouse.url, autocommit=True) as connection:
         name = connection.info.dbname
         rights = re.findall(r"^```sql\n(create schema.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -50,7 +53,8 @@ def test_three_roles_do_with_the_rights_of_the_page(warehouse: Postgres) -> None
         connection.execute(
             "create view public.ours as select * from restore_analytics.backup_status"
         )
-        printed = warehouse.build(UNTESTED, as_of=AS_OF, **readers)
+        monkeypatch.setenv("NORTHFLANK_READERS", "northflank_reader")
+        printed = warehouse.build(UNTESTED, as_of=AS_OF)
         assert "The view public.ours is dropped, as it reads restore_analytics.backup_st" in printed
 
         log_in(warehouse, "northflank_reader")

@@ -91,20 +91,32 @@ def meltano_plugin(kind: str, name: str) -> dict[str, Any]:
 
 
 @cache
-def dbt_environment() -> Path:
-    """Return the folder of dbt's programs, installed as uv.lock has them."""
+def dbt_environment(release: str = "") -> Path:
+    """Return the folder of dbt's programs.
+
+    Args:
+        release: an older dbt, such as 1.10; without it dbt is what uv.lock has.
+    """
     need_dbt()
-    home = ROOT / ".dev" / "dbt"
     python = f"--python={sys.executable}"
-    with one_at_a_time("dbt"):
-        _uv("sync", "--frozen", "--only-group=transform", python, project_environment=home)
+    if not release:
+        home = ROOT / ".dev" / "dbt"
+        with one_at_a_time("dbt"):
+            _uv("sync", "--frozen", "--only-group=transform", python, project_environment=home)
+        return home / PROGRAMS
+    home = ROOT / ".dev" / f"dbt-{release}"
+    pins = [f"dbt-core=={release}.*", f"dbt-postgres=={release}.*", "dbt-duckdb"]
+    with one_at_a_time(home.name):
+        if not (home / PROGRAMS / "dbt").exists():
+            _uv("venv", "--allow-existing", python, home)
+            _uv("pip", "install", f"--python={home / PROGRAMS / 'python'}", *pins)
     return home / PROGRAMS
 
 
 @cache
-def dbt_server() -> subprocess.Popen[str]:
+def dbt_server(release: str = "") -> subprocess.Popen[str]:
     """Return the process that runs dbt; it ends with this one, whose pipe it reads."""
-    command = [dbt_environment() / "python", Path(__file__).with_name("dbt_server.py")]
+    command = [dbt_environment(release) / "python", Path(__file__).with_name("dbt_server.py")]
     return subprocess.Popen(  # noqa: S603 - of our own
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -135,7 +147,10 @@ class Warehouse(ABC):
 
     Attributes:
         project: folder of the dbt project: a copy, so that a test can change it.
+        release: the dbt that builds it, if it is another one than uv.lock has.
     """
+
+    release = ""
 
     def __init__(self, home: Path) -> None:
         """Take an empty folder for what is written beside the database."""
@@ -153,7 +168,7 @@ class Warehouse(ABC):
         """Return what a query finds; tables need no schema before their name."""
 
     @abstractmethod
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         """Return the variables that lead dbt here."""
 
     def _libpq(self) -> dict[str, str]:
@@ -203,19 +218,19 @@ class Warehouse(ABC):
             "DBT_PROFILES_DIR": str(self.project),
             "DBT_SCHEMA": "acme",
         }
-        dbt = dbt_environment() / "dbt"
+        dbt = dbt_environment(self.release) / "dbt"
         given = {**profiles, **self._libpq(), **environment}
         return self._run(dbt, *arguments, succeeds=succeeds, **given)
 
     def _run(self, program: Path, *arguments: str, succeeds: bool, **environment: str) -> str:
-        server = dbt_server()
+        server = dbt_server(self.release)
         assert server.stdin
         assert server.stdout
         output = self._home / "output"
         job = {
             "arguments": [str(program), *arguments],
             "environment": os.environ
-            | self._environment()
+            | self.environment()
             | {"DBT_USE_COLORS": "false"}
             | environment,
             "output": str(output),
@@ -277,7 +292,7 @@ class Postgres(Warehouse):
             found = connection.execute(query.encode())
             return found.fetchall() if found.description else []
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         return {"TARGET_POSTGRES_SQLALCHEMY_URL": self.url}
 
     def _libpq(self) -> dict[str, str]:
@@ -333,5 +348,5 @@ class DuckDB(Warehouse):
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         return {"DBT_TARGET": "duckdb", "DBT_DUCKDB_PATH": str(self._file)}

@@ -26,5 +26,5 @@
 {# The instant a number of days before `as_of`. Counted in hours: a day is 24 of them, also where
    the session's time zone changes its clocks. #}
 {% macro days_ago(days) -%}
-    {{ dbt.dateadd('hour', (days | int) * -24, northflank_restores.as_of()) }}
+    {{ northflank_restores.later('hour', (days | int) * -24, northflank_restores.as_of()) }}
 {%- endmacro %}

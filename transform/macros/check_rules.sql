@@ -3,7 +3,7 @@
 
    name: restore_policies, drill_addons or restore_attestations
    known: the columns that the rules may have
-   found: those that they have, each in lower case
+   found: those that they have, each in lower case, and how to read it as a text
    relation: where they are #}
 {% macro check_rules(name, known, found, relation) -%}
     {%- set of = northflank_restores.rules_name(name) -%}
@@ -22,10 +22,10 @@
         select
         {%- for column in known %}
             {% if column in found -%}
-                trim(cast({{ found[column] }} as {{ dbt.type_string() }}))
+                trim({{ found[column] }})
             {%- else -%}
-                cast(null as {{ dbt.type_string() }})
-            {%- endif %} as {{ adapter.quote(column) }}{{ "," if not loop.last }}
+                cast(null as {{ northflank_restores.text_type() }})
+            {%- endif %} as {{ column }}{{ "," if not loop.last }}
         {%- endfor %}
         from {{ relation }}
     {%- endset -%}
@@ -183,6 +183,15 @@
     {{ return(execute and flags.WHICH in ('build', 'run') and model.resource_type == 'model') }}
 {%- endmacro %}
 
+{# A column of the rules as a text: Redshift has no cast of a boolean to one. #}
+{% macro rule_text(column) -%}
+    {%- set quoted = adapter.quote(column.name) -%}
+    {%- if column.dtype | lower in ('boolean', 'bool') -%}
+        {{ return(dbt.cast_bool_to_text(quoted)) }}
+    {%- endif -%}
+    {{ return(northflank_restores.as_text(quoted)) }}
+{%- endmacro %}
+
 {# The rows of the rules, each column of its type; one that is not there is empty, and so is an empty
    text. #}
 {% macro rules_rows(name, columns) -%}
@@ -190,7 +199,7 @@
     {%- set found = {} -%}
     {%- if execute -%}
         {%- for column in adapter.get_columns_in_relation(relation) -%}
-            {%- do found.update({column.name | lower: adapter.quote(column.name)}) -%}
+            {%- do found.update({column.name | lower: northflank_restores.rule_text(column)}) -%}
         {%- endfor -%}
         {%- if northflank_restores.builds_model() -%}
             {{ northflank_restores.check_rules(name, columns.keys() | list, found, relation) }}
@@ -199,10 +208,10 @@
     select
     {%- for column, type in columns.items() %}
         {% if column in found -%}
-            cast(nullif(trim(cast({{ found[column] }} as {{ dbt.type_string() }})), '') as {{ type }})
+            cast(nullif(trim({{ found[column] }}), '') as {{ type }})
         {%- else -%}
             cast(null as {{ type }})
-        {%- endif %} as {{ adapter.quote(column) }}{{ "," if not loop.last }}
+        {%- endif %} as {{ column }}{{ "," if not loop.last }}
     {%- endfor %}
     from {{ relation }}
 {%- endmacro %}

@@ -46,7 +46,7 @@
 
 {% macro _is_naive(column) -%}
     {{ return(column is not none and column is defined
-        and column[1] in ('timestamp without time zone', 'timestamp')) }}
+        and northflank_restores.is_naive(column[1])) }}
 {%- endmacro %}
 
 {# By how many minutes a column without a zone, read as UTC, is later than an instant. #}

@@ -27,28 +27,23 @@
 
 {% macro _loaded_column(kind, column) -%}
     {%- set types = {
-        'text': dbt.type_string(),
+        'text': northflank_restores.text_type(),
         'instant': northflank_restores.timestamp_utc(),
         'integer': dbt.type_bigint(),
-        'json': 'json',
-        'list': dbt.type_string(),
+        'json': northflank_restores.json_type(),
+        'list': northflank_restores.text_type(),
     } -%}
     {%- if column is none or column is not defined -%}
         cast(null as {{ types[kind] }})
     {%- else -%}
         {%- set name, type = column -%}
-        {%- if kind == 'instant' and type in ('timestamp without time zone', 'timestamp') -%}
+        {%- if kind == 'instant' and northflank_restores.is_naive(type) -%}
             {# target-postgres, run in UTC, drops the zone #}
             {{ northflank_restores.from_utc(adapter.quote(name)) }}
         {%- elif kind == 'json' -%}
-            {{ adapter.quote(name) }}
-        {%- elif kind == 'list' and (type == 'array' or type.endswith('[]')) -%}
-            {# A line each. #}
-            array_to_string({{ adapter.quote(name) }}, chr(10))
+            {{ northflank_restores.json_column(name, type) }}
         {%- elif kind == 'list' -%}
-            replace(replace(replace(replace(
-                cast({{ adapter.quote(name) }} as {{ types[kind] }}),
-                '["', ''), '"]', ''), '", "', chr(10)), '","', chr(10))
+            {{ northflank_restores.lines_of(name, type) }}
         {%- else -%}
             cast({{ adapter.quote(name) }} as {{ types[kind] }})
         {%- endif -%}

@@ -26,8 +26,12 @@
 {%- endtest %}
 
 {% test accepted_values(model, column_name, values, quote=true) -%}
+    {%- set escaped = [] -%}
+    {%- for value in values -%}
+        {%- do escaped.append(dbt.escape_single_quotes(value) if quote else value) -%}
+    {%- endfor -%}
     {{ northflank_restores._with_own_ref(
-        dbt.test_accepted_values(model, column_name, values, quote)
+        dbt.test_accepted_values(model, column_name, escaped, quote)
     ) }}
 {%- endtest %}
 

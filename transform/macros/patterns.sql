@@ -2,7 +2,7 @@
 {% macro fits(text, pattern) -%}
     (
         {{ pattern }} is null
-        or {{ text }} like {{ northflank_restores.like_pattern(pattern) }} escape '!'
+        or {{ northflank_restores.matches(text, pattern) }}
     )
 {%- endmacro %}
 
@@ -10,13 +10,8 @@
 {% macro a_line_fits(lines, pattern) -%}
     (
         {{ pattern }} is null
-        or chr(10) || {{ lines }} || chr(10)
-        like '%' || chr(10) || {{ northflank_restores.like_pattern(pattern) }} || chr(10) || '%' escape '!'
+        or {{ northflank_restores.matches(lines, pattern, around='chr(10)') }}
     )
-{%- endmacro %}
-
-{% macro like_pattern(pattern) -%}
-    replace(replace(replace(replace({{ pattern }}, '!', '!!'), '%', '!%'), '_', '!_'), '*', '%')
 {%- endmacro %}
 
 {# How specific a pattern is: 0 for none, 1 with a star in it, 2 for one exact text. #}
@@ -31,9 +26,10 @@
 
 {# The instant whose rule judges a quarter: its end, or `as_of` while it is not over. #}
 {% macro period_of_quarter() -%}
-    least(
-        cast({{ dbt.dateadd('month', 3, 'quarters.quarter_start') }} as timestamp)
-        at time zone 'UTC',
-        {{ northflank_restores.as_of() }}
-    )
+    {{ northflank_restores.least_of(
+        northflank_restores.from_date(
+            'cast(' ~ dbt.dateadd('month', 3, 'quarters.quarter_start') ~ ' as date)'
+        ),
+        northflank_restores.as_of()
+    ) }}
 {%- endmacro %}

@@ -1,8 +1,15 @@
+{# The roles that may read the marts: those of the variable `northflank_readers`, else those of the
+   environment variable NORTHFLANK_READERS. marts.yml and history.yml say the same, where no macro is. #}
+{% macro readers() -%}
+    {{ return(var('northflank_readers')
+        or env_var('NORTHFLANK_READERS', '').replace(',', ' ').split()) }}
+{%- endmacro %}
+
 {# Lets the roles of the variable `northflank_readers` into the schemas of the package's models. dbt's
    own grants are for tables only. #}
 {% macro let_readers_in() -%}
     {%- if northflank_restores.is_selected() and flags.WHICH in ('build', 'run')
-        and var('northflank_readers') and target.type == 'postgres' -%}
+        and northflank_restores.readers() and target.type == 'postgres' -%}
         {%- set schemas = [] -%}
         {%- for node in graph.nodes.values()
             if node.package_name == 'northflank_restores' and node.resource_type == 'model'
@@ -10,7 +17,7 @@
             {%- do schemas.append(node.schema) -%}
         {%- endfor -%}
         {%- for schema in schemas -%}
-            {%- for role in var('northflank_readers') -%}
+            {%- for role in northflank_restores.readers() -%}
                 {# Asked first, as two runs that change the rights of a schema at once disturb each other. #}
                 {%- set may = run_query("select has_schema_privilege('" ~ role ~ "', oid, 'usage') "
                     ~ "from pg_namespace where nspname = '" ~ schema ~ "'").rows -%}

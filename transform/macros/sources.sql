@@ -54,7 +54,7 @@
     {%- for column in adapter.get_columns_in_relation(relation) -%}
         {%- set key = northflank_restores.plain_name(column.name) -%}
         {%- if key not in found or column.name in columns -%}
-            {%- do found.update({key: (column.name, column.dtype | lower)}) -%}
+            {%- do found.update({key: (column.name, northflank_restores.type_of(column))}) -%}
         {%- endif -%}
     {%- endfor -%}
     {{ return(found) }}

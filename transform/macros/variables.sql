@@ -36,11 +36,16 @@
             {{ exceptions.raise_compiler_error("The variable northflank_streams cannot leave out "
                 ~ "restores: all answers are made of them") }}
         {%- endif -%}
-        {%- set readers = var('northflank_readers') -%}
+        {%- set readers = northflank_restores.readers() -%}
         {%- for role in (readers if readers is not string and readers is not mapping else ['']) -%}
             {%- if not modules.re.match('^[A-Za-z_][A-Za-z0-9_$]*$', role | string) -%}
-                {{ exceptions.raise_compiler_error("The variable northflank_readers is '" ~ readers
-                    ~ "'; it takes a list of roles, such as [reader, auditor]") }}
+                {{ exceptions.raise_compiler_error((
+                    "The variable northflank_readers is '" ~ readers
+                    ~ "'; it takes a list of roles, such as [reader, auditor]"
+                ) if var('northflank_readers') else (
+                    "NORTHFLANK_READERS is '" ~ env_var('NORTHFLANK_READERS')
+                    ~ "'; it takes roles, such as reader,auditor"
+                )) }}
             {%- endif -%}
         {%- endfor -%}
         {%- if not modules.re.match('^[0-9]{4}-[0-9]{2}-[0-9]{2}$', var('plausible_since') | string) -%}

@@ -19,7 +19,7 @@ last_known as (
 
 select
     closed.evidence_key || '/'
-    || cast({% if is_incremental() %}coalesce(last_known.change_number, 0) + 1{% else %}1{% endif %} as {{ dbt.type_string() }})
+    || cast({% if is_incremental() %}coalesce(last_known.change_number, 0) + 1{% else %}1{% endif %} as {{ text_type() }})
         as change_key,
     closed.evidence_key,
     cast({% if is_incremental() %}coalesce(last_known.change_number, 0) + 1{% else %}1{% endif %} as integer)
@@ -27,10 +27,10 @@ select
     closed.addon_key,
     closed.quarter,
     {{ as_of() }} as seen_at,
-    {% if is_incremental() %}last_known.evidence{% else %}cast(null as {{ dbt.type_string() }}){% endif %}
+    {% if is_incremental() %}last_known.evidence{% else %}cast(null as {{ text_type() }}){% endif %}
         as evidence_before,
     closed.evidence,
-    {% if is_incremental() %}last_known.restore_key{% else %}cast(null as {{ dbt.type_string() }}){% endif %}
+    {% if is_incremental() %}last_known.restore_key{% else %}cast(null as {{ text_type() }}){% endif %}
         as restore_key_before,
     closed.restore_key
 from closed

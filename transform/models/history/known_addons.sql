@@ -1,6 +1,9 @@
 -- Every addon that was ever listed, restored or backed up, and since when it was known. Rows stay
 -- after the addon is gone from the account and from the loader's tables.
-{{ config(unique_key='addon_key', indexes=[{'columns': ['addon_key'], 'unique': true}]) }}
+{{ config(
+    unique_key='addon_key',
+    indexes=[] if target.type == 'redshift' else [{'columns': ['addon_key'], 'unique': true}],
+) }}
 
 with restored as (
     select
@@ -46,10 +49,7 @@ found as (
         listed.database_type,
         listed.tags,
         restored.first_at as first_restore_at,
-        greatest(
-            coalesce(listed.synced_at, restored.synced_at),
-            coalesce(restored.synced_at, listed.synced_at)
-        ) as last_seen_at,
+        {{ greatest_of('listed.synced_at', 'restored.synced_at') }} as last_seen_at,
         coalesce(listed.synced_at, listed.loaded_at, restored.synced_at) as listed_at
     from listed
     full outer join restored on listed.addon_key = restored.addon_key
@@ -68,7 +68,8 @@ present as (
         found.database_type,
         found.tags,
         details.created_at,
-        least(details.created_at, found.first_restore_at, backed_up.first_at) as first_sign_at,
+        {{ least_of('details.created_at', 'found.first_restore_at', 'backed_up.first_at') }}
+            as first_sign_at,
         coalesce(found.listed_at, {{ as_of() }}) as first_listed_at,
         found.last_seen_at
     from found
@@ -80,23 +81,23 @@ present as (
 known as (
     select
         present.addon_key,
-        coalesce(present.team_id, before.team_id) as team_id,
+        coalesce(present.team_id, earlier.team_id) as team_id,
         present.project_id,
-        coalesce(present.project_name, before.project_name) as project_name,
+        coalesce(present.project_name, earlier.project_name) as project_name,
         present.addon_id,
-        coalesce(present.addon_name, before.addon_name) as addon_name,
-        coalesce(present.database_type, before.database_type) as database_type,
-        coalesce(present.tags, before.tags) as tags,
-        coalesce(present.created_at, before.created_at) as created_at,
-        least(present.first_sign_at, before.first_sign_at) as first_sign_at,
-        least(present.first_listed_at, before.first_listed_at) as first_listed_at,
-        greatest(present.last_seen_at, before.last_seen_at) as last_seen_at
+        coalesce(present.addon_name, earlier.addon_name) as addon_name,
+        coalesce(present.database_type, earlier.database_type) as database_type,
+        coalesce(present.tags, earlier.tags) as tags,
+        coalesce(present.created_at, earlier.created_at) as created_at,
+        {{ least_of('present.first_sign_at', 'earlier.first_sign_at') }} as first_sign_at,
+        {{ least_of('present.first_listed_at', 'earlier.first_listed_at') }} as first_listed_at,
+        {{ greatest_of('present.last_seen_at', 'earlier.last_seen_at') }} as last_seen_at
     from present
-    left join {{ this }} as before on present.addon_key = before.addon_key
+    left join {{ this }} as earlier on present.addon_key = earlier.addon_key
 )
 
 select * from known
-except
+{{ dbt.except() }}
 select * from {{ this }}
 {% else %}
 

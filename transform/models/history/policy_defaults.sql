@@ -4,9 +4,9 @@
 
 {% set quarter = quarter_of(as_of()) %}
 {% set given %}
-        cast({{ var('rto_minutes') }} as numeric(18, 3)) as rto_minutes,
-        cast({{ var('rpo_hours') }} as numeric(18, 3)) as rpo_hours,
-        cast({{ var('overdue_after_days') }} as numeric(18, 3)) as drill_interval_days,
+        {{ number_begin() }}{{ var('rto_minutes') }}{{ number_end(3) }} as rto_minutes,
+        {{ number_begin() }}{{ var('rpo_hours') }}{{ number_end(3) }} as rpo_hours,
+        {{ number_begin() }}{{ var('overdue_after_days') }}{{ number_end(3) }} as drill_interval_days,
         {{ as_of() }} as last_used_at
 {% endset %}
 {% if is_incremental() %}

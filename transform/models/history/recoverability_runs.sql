@@ -7,5 +7,6 @@ select
     {{ as_of() }} as as_of,
     cast('{{ run_started_at.isoformat() }}' as {{ timestamp_utc() }}) as first_run_at
 {% if is_incremental() %}
+from (select 1 as one) as here
 where not exists (select 1 from {{ this }} as runs where runs.as_of >= {{ as_of() }})
 {% endif %}

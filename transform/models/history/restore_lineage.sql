@@ -2,8 +2,14 @@
 -- also when the backup expires or the addon is deleted. Only restores without a backup of their own
 -- addon are looked at again. The least recent two addons with a backup of that id are enough to see
 -- whether there are several, so the rows do not grow with addons times restores.
-{{ config(unique_key='restore_key', indexes=[{'columns': ['restore_key'], 'unique': true}]) }}
+{{ config(
+    unique_key='restore_key',
+    indexes=[] if target.type == 'redshift' else [{'columns': ['restore_key'], 'unique': true}],
+) }}
 
+{% set same_id %}
+        partition by team_id, database_type, backup_id order by created_at nulls first, addon_key
+{%- endset %}
 with restores as (
     select
         restores.restore_key,
@@ -40,14 +46,11 @@ backups as (
 ranked as (
     select
         *,
-        row_number() over same_id as nth,
-        lead(addon_key) over same_id as next_addon_key,
-        lead(created_at) over same_id as next_created_at
+        row_number() over ({{ same_id }}) as nth,
+        lead(addon_key) over ({{ same_id }}) as next_addon_key,
+        lead(created_at) over ({{ same_id }}) as next_created_at
     from backups
     where database_type is not null
-    window same_id as (
-        partition by team_id, database_type, backup_id order by created_at nulls first, addon_key
-    )
 ),
 
 found as (
@@ -65,7 +68,7 @@ found as (
             when own.addon_key is not null then 'own backup'
             when
                 others.next_addon_key is null or others.next_created_at > restores.happened_at
-                then 'other addon''s backup'
+                then {{ literal("other addon's backup") }}
             else 'ambiguous'
         end as source_basis,
         coalesce(own.backup_name, others.backup_name) as backup_name,
@@ -112,5 +115,5 @@ left join {{ this }} as known on found.restore_key = known.restore_key
 where
     known.restore_key is null
     or (known.source_basis = 'ambiguous' and found.source_basis = 'own backup')
-    or (known.source_basis = 'other addon''s backup' and found.source_basis <> known.source_basis)
+    or (known.source_basis = {{ literal("other addon's backup") }} and found.source_basis <> known.source_basis)
 {% endif %}

@@ -37,8 +37,8 @@ compared as (
         last_known.to_reason as from_reason
         {% else %}
         1 as change_number,
-        cast(null as {{ dbt.type_string() }}) as from_verdict,
-        cast(null as {{ dbt.type_string() }}) as from_reason
+        cast(null as {{ text_type() }}) as from_verdict,
+        cast(null as {{ text_type() }}) as from_reason
         {% endif %}
     from judged
     {% if is_incremental() %}
@@ -48,7 +48,7 @@ compared as (
 )
 
 select
-    addon_key || '/' || cast(change_number as {{ dbt.type_string() }}) as change_key,
+    addon_key || '/' || cast(change_number as {{ text_type() }}) as change_key,
     addon_key,
     cast(change_number as integer) as change_number,
     {{ as_of() }} as seen_at,

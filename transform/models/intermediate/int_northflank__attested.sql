@@ -28,7 +28,7 @@
 {{ check_none('restore_attestations', unlisted, 'there is no addon … in the warehouse') }}
 select
     project || '/' || addon || '/' || coalesce(
-        restore_id, 'drill of ' || cast(drilled_on as {{ dbt.type_string() }})
+        restore_id, 'drill of ' || cast(drilled_on as {{ text_type() }})
     ) as restore_key,
     project || '/' || addon as addon_key,
     restore_id,

@@ -5,7 +5,7 @@ with restored as (
     select
         addon_key,
         count(*) as attempts,
-        sum(case when source_basis = 'other addon''s backup' then 1 else 0 end) as of_others,
+        sum(case when source_basis = {{ literal("other addon's backup") }} then 1 else 0 end) as of_others,
         min(source_addon_key) as source_addon_key,
         case
             when min(source_addon_key) is null then 0

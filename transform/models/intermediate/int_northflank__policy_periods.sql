@@ -2,17 +2,19 @@
 -- the rules that match holds, as a whole: an exact addon before a pattern before none, then the same
 -- for the tag, the project and the type, then the more literal pattern; of equal ones the newest.
 {% set unmatched %}
-    select rules.rule
-    from {{ ref('northflank_restores', 'int_northflank__restore_policies') }} as rules
+    select unmatched.rule
+    from {{ ref('northflank_restores', 'int_northflank__restore_policies') }} as unmatched
     where
         exists (select 1 from {{ ref('northflank_restores', 'int_northflank__addons') }})
-        and not exists (
-            select 1 from {{ ref('northflank_restores', 'int_northflank__addons') }} as addons
-            where
-                {{ fits('addons.project_id', 'rules.project') }}
-                and {{ fits('addons.addon_id', 'rules.addon') }}
-                and {{ fits('addons.database_type', 'rules.type') }}
-                and {{ a_line_fits('addons.tags', 'rules.tag') }}
+        and unmatched.rule not in (
+            select rules.rule
+            from {{ ref('northflank_restores', 'int_northflank__restore_policies') }} as rules
+            inner join {{ ref('northflank_restores', 'int_northflank__addons') }} as addons
+                on
+                    {{ fits('addons.project_id', 'rules.project') }}
+                    and {{ fits('addons.addon_id', 'rules.addon') }}
+                    and {{ fits('addons.database_type', 'rules.type') }}
+                    and {{ a_line_fits('addons.tags', 'rules.tag') }}
         )
     order by 1
 {% endset %}
@@ -27,13 +29,14 @@ addons as (
 
 rules as (
     select
-        *,
-        {{ specificity('addon') }} * 1000 + {{ specificity('tag') }} * 100
-        + {{ specificity('project') }} * 10 + {{ specificity('type') }} as specificity,
-        length(coalesce(addon, '') || coalesce(tag, '') || coalesce(project, '')
-        || coalesce(type, '')) as literal,
-        cast(coalesce(valid_from, cast('0001-01-01' as date)) as date) as since
-    from {{ ref('northflank_restores', 'int_northflank__restore_policies') }}
+        policies.*,
+        {{ specificity('policies.addon') }} * 1000 + {{ specificity('policies.tag') }} * 100
+        + {{ specificity('policies.project') }} * 10 + {{ specificity('policies.type') }}
+            as specificity,
+        length(coalesce(policies.addon, '') || coalesce(policies.tag, '')
+        || coalesce(policies.project, '') || coalesce(policies.type, '')) as literal,
+        cast(coalesce(policies.valid_from, cast('0001-01-01' as date)) as date) as since
+    from {{ ref('northflank_restores', 'int_northflank__restore_policies') }} as policies
 ),
 
 matched as (
@@ -53,16 +56,21 @@ matched as (
 ),
 
 starts as (
-    select
+    select distinct
         addon_key,
         since
-    from matched
-    union
-    select
-        addons.addon_key,
-        defaults.valid_from as since
-    from addons
-    cross join defaults
+    from (
+        select
+            addon_key,
+            since
+        from matched
+        union all
+        select
+            addons.addon_key,
+            defaults.valid_from as since
+        from addons
+        cross join defaults
+    ) as all_starts
 ),
 
 chosen as (
@@ -98,13 +106,9 @@ held as (
 select
     chosen.addon_key,
     coalesce(chosen.rule, 'default') as rule,
-    cast(cast(chosen.since as timestamp) as timestamp) at time zone 'UTC' as valid_from,
-    coalesce(
-        cast(lead(chosen.since) over (
-            partition by chosen.addon_key order by chosen.since
-        ) as timestamp),
-        cast('9999-01-01' as timestamp)
-    ) at time zone 'UTC' as valid_to,
+    {{ from_date('chosen.since') }} as valid_from,
+    {{ from_date("coalesce(lead(chosen.since) over (partition by chosen.addon_key "
+        ~ "order by chosen.since), cast('9999-01-01' as date))") }} as valid_to,
     case lower(rules.in_scope) when 'true' then true when 'false' then false end as in_scope,
     coalesce(rules.rto_minutes, defaults.rto_minutes) as rto_minutes,
     coalesce(rules.rpo_hours, defaults.rpo_hours) as rpo_hours,

@@ -143,17 +143,16 @@ answers as (
         coalesce(counts.attempts_{{ days }}d, 0) as attempts_{{ days }}d,
         coalesce(counts.successes_{{ days }}d, 0) as successes_{{ days }}d,
         coalesce(counts.failures_{{ days }}d, 0) as failures_{{ days }}d,
-        cast(
+        {{ number_begin() }}
             counts.successes_{{ days }}d * 1.0
             / nullif(counts.successes_{{ days }}d + counts.failures_{{ days }}d, 0)
-            as numeric(18, 4)
-        ) as success_rate_{{ days }}d,
+        {{ number_end(4) }} as success_rate_{{ days }}d,
         {%- endfor %}
         coalesce(counts.measured_365d, 0) as measured_365d,
         counts.median_minutes_365d,
         counts.p95_minutes_365d,
-        cast(rules.rto_minutes as numeric(18, 3)) as target_minutes,
-        cast(rules.drill_interval_days as numeric(18, 3)) as drill_interval_days,
+        {{ number_begin() }}rules.rto_minutes{{ number_end(3) }} as target_minutes,
+        {{ number_begin() }}rules.drill_interval_days{{ number_end(3) }} as drill_interval_days,
         rules.rule,
         rules.owner,
         coalesce(rules.in_scope, drills.addon_key is null) as in_scope,
@@ -175,9 +174,8 @@ answers as (
             > rules.drill_interval_days * 1440,
             true
         ) as is_overdue,
-        {{ utc_date(
-            "last_success.counted_at + interval '1 minute' * cast("
-            ~ "rules.drill_interval_days * 1440 as integer)") }} as next_drill_due_on,
+        {{ utc_date(later('minute', 'cast(rules.drill_interval_days * 1440 as integer)',
+            'last_success.counted_at')) }} as next_drill_due_on,
         counts.failures_since_success,
         coalesce(not_counted.not_counted, 0) as not_counted,
         addons.known_since,
@@ -241,42 +239,42 @@ select
             'No completed backup is listed'
             || case
                 when backup_failures_30d > 0 then
-                    '; failed in 30 days: ' || cast(backup_failures_30d as {{ dbt.type_string() }})
+                    '; failed in 30 days: ' || cast(backup_failures_30d as {{ text_type() }})
                 else ''
             end
         when 'stale backup' then
             'No backup completed since '
-            || cast({{ utc_date('newest_backup_at') }} as {{ dbt.type_string() }})
+            || cast({{ utc_date('newest_backup_at') }} as {{ text_type() }})
             || '; failed in 30 days: '
-            || cast(coalesce(backup_failures_30d, 0) as {{ dbt.type_string() }})
+            || cast(coalesce(backup_failures_30d, 0) as {{ text_type() }})
         when 'never tested' then
             case
                 when attempts > 0 then
-                    'No restore came to an end: ' || cast(attempts as {{ dbt.type_string() }})
-                    || ' on record, ' || cast(running as {{ dbt.type_string() }}) || ' running'
+                    'No restore came to an end: ' || cast(attempts as {{ text_type() }})
+                    || ' on record, ' || cast(running as {{ text_type() }}) || ' running'
                 when not_counted > 0 then
-                    'No restore that counts; not counted: ' || cast(not_counted as {{ dbt.type_string() }})
+                    'No restore that counts; not counted: ' || cast(not_counted as {{ text_type() }})
                     || ', see data_problems'
                 else 'No restore on record'
             end
         when 'failing' then
             'Failed on '
-            || cast({{ utc_date('last_failure_at') }} as {{ dbt.type_string() }})
+            || cast({{ utc_date('last_failure_at') }} as {{ text_type() }})
             || ', failures since the last success: '
-            || cast(failures_since_success as {{ dbt.type_string() }})
+            || cast(failures_since_success as {{ text_type() }})
             || case when last_finished_check = 'failed' then '; its data did not pass the check' else '' end
         when 'not validated' then
             'Restored on '
-            || cast({{ utc_date('last_restored_at') }} as {{ dbt.type_string() }})
+            || cast({{ utc_date('last_restored_at') }} as {{ text_type() }})
             || ', and no check of its data is attested'
         when 'overdue' then
-            'Due since ' || cast(next_drill_due_on as {{ dbt.type_string() }})
+            'Due since ' || cast(next_drill_due_on as {{ text_type() }})
         when 'slow' then
             -- A second too long is not to read '0 min over the target'.
             {{ minutes_text('greatest(judged_minutes - target_minutes, 0.1)') }}
             || ' over the target'
         when 'proven' then
-            'Next drill due by ' || cast(next_drill_due_on as {{ dbt.type_string() }})
+            'Next drill due by ' || cast(next_drill_due_on as {{ text_type() }})
             || case when judged_minutes is null then ', duration not known' else '' end
             || case
                 when last_success_restored_into <> addon_key
@@ -284,7 +282,7 @@ select
                 else ''
             end
         when 'waived' then
-            'Waived until ' || cast(waiver_until as {{ dbt.type_string() }}) || ': ' || coalesce(waiver_reason, '')
+            'Waived until ' || cast(waiver_until as {{ text_type() }}) || ': ' || coalesce(waiver_reason, '')
         when 'out of scope' then
             case
                 when is_drill_addon and drill_sources > 1 then 'Drill addon of several databases'

@@ -12,7 +12,7 @@ moments as (
             from {{ ref('northflank_restores', 'recoverability_runs') }} as runs
             where runs.as_of < {{ as_of() }}
         ) as last_run_at,
-        cast({{ quarter_of(as_of()) }} as timestamp) at time zone 'UTC' as quarter_ended_at
+        {{ from_date(quarter_of(as_of())) }} as quarter_ended_at
 ),
 
 ranked as (

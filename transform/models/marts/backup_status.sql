@@ -6,7 +6,8 @@
 -- A backup whose status is not known may be complete. Where it would be the newest and within the RPO,
 -- nobody can say; beyond the RPO it makes no difference.
 {% set sure = "(counts.newest_has_status or " ~ newest_minutes ~ " > periods.rpo_hours * 60)" %}
-with recursive addons as (
+{% set slot = from_utc('(' ~ dbt.dateadd('minute', 'at_minute', 'hour_start') ~ ')') %}
+with addons as (
     select * from {{ ref('northflank_restores', 'int_northflank__addons') }}
 ),
 
@@ -72,17 +73,16 @@ schedules as (
 ),
 
 numbers as (
-    select 0 as n
-    union all
-    select n + 1 as n from numbers
-    where n < 191
+    select n
+    from ({{ numbers_below(2) }}) as below_200
+    where n < 192
 ),
 
 -- The hours from eight days ago on; the slots of the last seven days are picked below.
 hours as (
     select
         {{ dbt.dateadd('hour', 'n - 191', dbt.date_trunc(
-            'hour', 'cast(' ~ as_of() ~ " at time zone 'UTC' as timestamp)")) }} as hour_start
+            'hour', clock_utc(as_of()))) }} as hour_start
     from numbers
 ),
 
@@ -95,7 +95,7 @@ minutes as (
     inner join numbers
         on
             numbers.n < 60
-            and schedules.minutes_list_in like '%,' || cast(numbers.n as {{ dbt.type_string() }}) || ',%'
+            and schedules.minutes_list_in like '%,' || cast(numbers.n as {{ text_type() }}) || ',%'
 ),
 
 -- Schedules that fall on the same minute make one backup.
@@ -112,16 +112,15 @@ slots as (
             schedules.schedule_interval = 'hourly'
             or (
                 schedules.hours_list_in like '%,' || cast(
-                    cast(extract(hour from hours.hour_start) as integer) as {{ dbt.type_string() }}
+                    cast(extract(hour from hours.hour_start) as integer) as {{ text_type() }}
                 ) || ',%'
                 and (
                     schedules.schedule_interval = 'daily'
                     or (
                         schedules.schedule_interval = 'weekly'
-                        -- Northflank's week begins with Monday, 0; PostgreSQL's with Sunday, 0.
+                        -- Northflank's week begins with Monday, 0.
                         and schedules.days_list_in like '%,' || cast(
-                            (cast(extract(dow from hours.hour_start) as integer) + 6) % 7
-                            as {{ dbt.type_string() }}
+                            {{ weekday('hours.hour_start') }} as {{ text_type() }}
                         ) || ',%'
                     )
                 )
@@ -129,7 +128,7 @@ slots as (
         )
     where
         schedules.created_at is null
-        or hours.hour_start >= cast(schedules.created_at at time zone 'UTC' as timestamp)
+        or hours.hour_start >= {{ clock_utc('schedules.created_at') }}
 ),
 
 expected as (
@@ -138,10 +137,8 @@ expected as (
         count(*) as expected_7d
     from slots
     where
-        ({{ dbt.dateadd('minute', 'at_minute', 'hour_start') }}) at time zone 'UTC'
-        > {{ days_ago(7) }}
-        and ({{ dbt.dateadd('minute', 'at_minute', 'hour_start') }}) at time zone 'UTC'
-        <= {{ as_of() }}
+        {{ slot }} > {{ days_ago(7) }}
+        and {{ slot }} <= {{ as_of() }}
     group by addon_key
 ),
 
@@ -186,24 +183,23 @@ answers as (
         ) as is_known,
         case when {{ sure }} then counts.newest_backup_at end as newest_backup_at,
         case when {{ sure }} then counts.newest_backup_id end as newest_backup_id,
-        cast(
-            case when {{ sure }} then {{ newest_minutes }} end / 60 as numeric(18, 1)
-        ) as newest_age_hours,
-        cast(periods.rpo_hours as numeric(18, 1)) as rpo_hours,
+        {{ number_begin() }}
+            case when {{ sure }} then {{ newest_minutes }} end / 60
+        {{ number_end(1) }} as newest_age_hours,
+        {{ number_begin() }}periods.rpo_hours{{ number_end(1) }} as rpo_hours,
         case when reads.backups > 0 then coalesce(counts.listed, 0) end as listed,
         case when reads.backups > 0 then coalesce(counts.successes_30d, 0) end as successes_30d,
         case when reads.backups > 0 then coalesce(counts.failures_30d, 0) end as failures_30d,
-        cast(
+        {{ number_begin() }}
             counts.successes_30d * 1.0 / nullif(counts.successes_30d + counts.failures_30d, 0)
-            as numeric(18, 4)
-        ) as success_rate_30d,
+        {{ number_end(4) }} as success_rate_30d,
         case when schedule_reads.any_schedule then coalesce(expected.expected_7d, 0) end
             as expected_7d,
         case when reads.backups > 0 then coalesce(counts.made_7d, 0) end as made_7d,
         case when schedule_reads.any_schedule then coalesce(retention.schedules, 0) end as schedules,
         retention.retention_days,
         case when {{ sure }} then counts.newest_size_bytes end as newest_size_bytes,
-        cast(counts.size_7d / nullif(counts.size_before, 0) as numeric(18, 3)) as size_trend,
+        {{ number_begin() }}counts.size_7d / nullif(counts.size_before, 0){{ number_end(3) }} as size_trend,
         counts.destinations
     from addons
     cross join schedule_reads

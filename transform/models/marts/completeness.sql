@@ -26,17 +26,17 @@ lists as (
     from addons
     cross join (
         select 'restores' as stream
-        union
-        select stream from reads
-        where addon_key is not null
+        union all
+        select distinct stream from reads
+        where addon_key is not null and stream <> 'restores'
     ) as streams
     union all
     select
         stream,
-        cast(null as {{ dbt.type_string() }}) as addon_key,
+        cast(null as {{ text_type() }}) as addon_key,
         team_id,
         project_id,
-        cast(null as {{ dbt.type_string() }}) as addon_id,
+        cast(null as {{ text_type() }}) as addon_id,
         true as is_current
     from reads
     where addon_key is null
@@ -47,8 +47,8 @@ loaded_whole as (
     {%- for stream, project in (('projects', false), ('addons', true)) %}
     select
         '{{ stream }}' as stream,
-        cast(null as {{ dbt.type_string() }}) as addon_key,
-        {{ "project_id" if project else "cast(null as " ~ dbt.type_string() ~ ")" }} as project_id,
+        cast(null as {{ text_type() }}) as addon_key,
+        {{ "project_id" if project else "cast(null as " ~ text_type() ~ ")" }} as project_id,
         coalesce(team_id, '') as team_id,
         synced_at
     from {{ ref('northflank_restores', 'stg_northflank__' ~ stream) }}
@@ -93,7 +93,7 @@ restores as (
         cast(sum({{ hash32(
             "restores.restore_id || '|' || coalesce(restores.status, '') || '|' || coalesce(cast(cast("
             ~ "round(extract(epoch from restores.ended_at_as_read) * 1000000) as " ~ dbt.type_bigint() ~ ") as "
-            ~ dbt.type_string() ~ "), '')"
+            ~ text_type() ~ "), '')"
         ) }}) as {{ dbt.type_bigint() }}) as digest
     from {{ ref('northflank_restores', 'stg_northflank__restores') }} as restores
     inner join reads on restores.addon_key = reads.addon_key and reads.stream = 'restores'
@@ -117,13 +117,13 @@ counted as (
         case when reads.list_key is not null then coalesce(restores.present, present_whole.present, 0) end
             as present,
         case
-            when lists.stream = 'restores' and reads.list_key is not null then greatest(
-                reads.completed - reads.left_out
-                - coalesce(restores.completed, 0) - coalesce(restores.later, 0),
-                reads.pending - (coalesce(restores.present, 0) - coalesce(restores.completed, 0))
-                - coalesce(restores.later, 0),
-                0
-            )
+            when lists.stream = 'restores' and reads.list_key is not null then {{ greatest_of(
+                'reads.completed - reads.left_out - coalesce(restores.completed, 0)'
+                ~ ' - coalesce(restores.later, 0)',
+                'reads.pending - (coalesce(restores.present, 0) - coalesce(restores.completed, 0))'
+                ~ ' - coalesce(restores.later, 0)',
+                '0'
+            ) }}
             else 0
         end as missing_by_kind,
         case
@@ -154,7 +154,7 @@ counted as (
 compared as (
     select
         *,
-        greatest(expected - present, missing_by_kind, 0) as missing
+        {{ greatest_of('expected - present', 'missing_by_kind', '0') }} as missing
     from counted
 )
 
@@ -175,12 +175,12 @@ select
         else 'complete'
     end as answer,
     read_at,
-    cast({{ minutes_between('read_at', as_of()) }} / 60 as numeric(18, 1)) as age_hours,
+    {{ number_begin() }}{{ minutes_between('read_at', as_of()) }} / 60{{ number_end(1) }} as age_hours,
     listed,
     left_out,
     present,
     case when is_read then missing end as missing,
-    case when is_read then greatest(present - expected, 0) end as forgotten,
+    case when is_read then {{ greatest_of('present - expected', '0') }} end as forgotten,
     coalesce(has_same_digest, false) as is_proven,
     sent,
     held_back,

@@ -5,7 +5,7 @@ with attempts as (
 )
 
 select
-    cast(counted_on as {{ dbt.type_string() }}) || '/' || project_id as activity_key,
+    cast(counted_on as {{ text_type() }}) || '/' || project_id as activity_key,
     counted_on as day,
     max(team_id) as team_id,
     project_id,

@@ -12,7 +12,7 @@ problems as (
         restore_key,
         addon_key,
         'implausible completedAt' as problem,
-        cast(ended_at_as_read as {{ dbt.type_string() }}) as value_as_read,
+        cast(ended_at_as_read as {{ text_type() }}) as value_as_read,
         'The end counts as not known' as consequence
     from restores
     where ended_at is null and ended_at_as_read is not null
@@ -21,7 +21,7 @@ problems as (
         restore_key,
         addon_key,
         'implausible restoreTimestamp',
-        cast(restore_timestamp_as_read as {{ dbt.type_string() }}),
+        cast(restore_timestamp_as_read as {{ text_type() }}),
         'It counts as not known'
     from restores
     where restore_timestamp is null and restore_timestamp_as_read is not null
@@ -46,7 +46,7 @@ problems as (
                 when duration_minutes is null and ended_at >= started_at
                     then 'shorter than a second'
             end as problem,
-            cast(coalesce(ended_at, counted_at) as {{ dbt.type_string() }}) as value_as_read
+            cast(coalesce(ended_at, counted_at) as {{ text_type() }}) as value_as_read
         from attempts
         where
             counted_at is null

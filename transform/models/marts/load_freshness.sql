@@ -45,7 +45,7 @@ reads as (
         'projects' as stream,
         25 as stale_after_hours,
         team_id,
-        cast(null as {{ dbt.type_string() }}) as project_id,
+        cast(null as {{ text_type() }}) as project_id,
         max(coalesce(synced_at, loaded_at)) as last_read_at
     from {{ ref('northflank_restores', 'stg_northflank__projects') }}
     group by team_id
@@ -57,7 +57,7 @@ select
     team_id,
     project_id,
     last_read_at,
-    cast({{ minutes_between('last_read_at', as_of()) }} / 60 as numeric(18, 1)) as age_hours,
+    {{ number_begin() }}{{ minutes_between('last_read_at', as_of()) }} / 60{{ number_end(1) }} as age_hours,
     stale_after_hours,
     coalesce(
         {{ minutes_between('last_read_at', as_of()) }} > stale_after_hours * 60, false

@@ -13,13 +13,8 @@
 -- depends_on: {{ ref('northflank_restores', 'completeness') }}
 with loads as (
     select
-        greatest(
-            max(last_read_at),
-            (
-                select max(loaded_at)
-                from {{ ref('northflank_restores', 'stg_northflank__restores') }}
-            )
-        ) as loaded_at,
+        {{ greatest_of('max(last_read_at)', '(select max(loaded_at) from '
+            ~ ref('northflank_restores', 'stg_northflank__restores') ~ ')') }} as loaded_at,
         max(case when stream = 'backups' then last_read_at end) as backups_read_at,
         count(case when stream = 'backups' then 1 end) > 0 as backups_loaded
     from {{ ref('northflank_restores', 'load_freshness') }}
@@ -46,9 +41,9 @@ select
     attempts.ambiguous_attempts,
     attempts.undated_attempts,
     attempts.later_attempts,
-    cast({{ var('rto_minutes') }} as numeric(18, 3)) as default_target_minutes,
+    {{ number_begin() }}{{ var('rto_minutes') }}{{ number_end(3) }} as default_target_minutes,
     cast({{ var('overdue_after_days') }} as integer) as overdue_after_days,
-    cast({{ var('rpo_hours') }} as numeric(18, 3)) as default_rpo_hours,
+    {{ number_begin() }}{{ var('rpo_hours') }}{{ number_end(3) }} as default_rpo_hours,
     '{{ var('restore_timestamp') }}' as restore_timestamp,
     cast('{{ var('plausible_since') }}' as date) as plausible_since,
     '{{ package_version() }}' as package_version,

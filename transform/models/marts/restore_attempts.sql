@@ -2,25 +2,27 @@
 -- left no restore and is attested has a row too. Each run
 -- computes them all and writes those that are new or differ, so the table equals a full refresh:
 -- also after a late row, a renamed addon or a changed rule. What is no longer in the source goes at
--- the end (`not exists`, as `not in` takes a quadratic time).
+-- the end (a join, as `not in` takes a quadratic time).
 {{ config(
     materialized='incremental',
     unique_key='restore_key',
-    incremental_strategy='delete+insert',
+    incremental_strategy='merge' if target.type == 'bigquery' else 'delete+insert',
     on_schema_change='fail',
-    indexes=[{'columns': ['restore_key'], 'unique': true}, {'columns': ['addon_key']}],
-    post_hook="delete from {{ this }} where not exists (
-        select 1 from {{ ref('northflank_restores', 'stg_northflank__restores') }} as restores
-        where restores.restore_key = {{ this }}.restore_key
-    ) and not exists (
-        select 1 from {{ ref('northflank_restores', 'int_northflank__attested') }} as attested
-        where attested.restore_key = {{ this }}.restore_key and attested.restore_id is null
+    indexes=[] if target.type == 'redshift'
+        else [{'columns': ['restore_key'], 'unique': true}, {'columns': ['addon_key']}],
+    post_hook="delete from {{ this }} where restore_key in (
+        select gone.restore_key from {{ this }} as gone
+        left join {{ ref('northflank_restores', 'stg_northflank__restores') }} as restores
+            on gone.restore_key = restores.restore_key
+        left join {{ ref('northflank_restores', 'int_northflank__attested') }} as attested
+            on gone.restore_key = attested.restore_key and attested.restore_id is null
+        where restores.restore_key is null and attested.restore_key is null
     )",
 ) }}
 
 with backups_loaded as (
-    select exists(select 1 from {{ ref('northflank_restores', 'stg_northflank__backups') }})
-        as any_backup
+    select count(*) > 0 as any_backup
+    from {{ ref('northflank_restores', 'stg_northflank__backups') }}
 ),
 
 addons as (
@@ -101,18 +103,18 @@ joined as (
         addons.database_type,
         attested.addon_key as source_addon_key,
         'attested' as source_basis,
-        cast(null as {{ dbt.type_string() }}) as restore_id,
-        cast(null as {{ dbt.type_string() }}) as backup_id,
-        cast(null as {{ dbt.type_string() }}) as backup_name,
+        cast(null as {{ text_type() }}) as restore_id,
+        cast(null as {{ text_type() }}) as backup_id,
+        cast(null as {{ text_type() }}) as backup_name,
         cast(null as {{ timestamp_utc() }}) as backup_created_at,
         cast(null as boolean) as backup_known,
-        cast(null as {{ dbt.type_string() }}) as status,
+        cast(null as {{ text_type() }}) as status,
         case attested.result when 'passed' then 'succeeded' else 'failed' end as outcome,
         cast(null as {{ timestamp_utc() }}) as restore_timestamp,
         cast(null as {{ timestamp_utc() }}) as started_at,
         cast(null as {{ timestamp_utc() }}) as ended_at,
         -- The day's beginning: the next drill is due no later than it is.
-        {{ from_utc('cast(attested.drilled_on as timestamp)') }} as counted_at,
+        {{ from_date('attested.drilled_on') }} as counted_at,
         attested.result as check_result,
         attested.checked_by,
         attested.checked_on,
@@ -127,13 +129,13 @@ joined as (
 measured as (
     select
         *,
-        cast(
+        {{ number_begin() }}
             case
                 when minutes is not null then minutes
                 when {{ minutes_between('started_at', 'ended_at') }} >= 1.0 / 60
                     then {{ minutes_between('started_at', 'ended_at') }}
-            end as numeric(18, 3)
-        ) as duration_minutes
+            end
+        {{ number_end(3) }} as duration_minutes
     from joined
 )
 
@@ -153,15 +155,15 @@ select
     measured.backup_name,
     measured.backup_created_at,
     measured.backup_known,
-    cast(
+    {{ number_begin() }}
         case
             when measured.counted_at >= measured.backup_created_at
                 then {{ minutes_between(
                     'measured.backup_created_at',
                     'coalesce(measured.started_at, measured.counted_at)'
                 ) }} / 60
-        end as numeric(18, 1)
-    ) as backup_age_hours,
+        end
+    {{ number_end(1) }} as backup_age_hours,
     measured.status,
     measured.outcome,
     measured.outcome = 'running' as is_running,
@@ -170,7 +172,7 @@ select
     measured.counted_at,
     {{ utc_date('measured.counted_at') }} as counted_on,
     measured.duration_minutes,
-    cast(periods.rto_minutes as numeric(18, 3)) as target_minutes,
+    {{ number_begin() }}periods.rto_minutes{{ number_end(3) }} as target_minutes,
     case
         when measured.outcome = 'succeeded'
             then measured.duration_minutes <= periods.rto_minutes
@@ -190,6 +192,6 @@ left join {{ ref('northflank_restores', 'int_northflank__policy_periods') }} as 
         and coalesce(measured.counted_at, {{ as_of() }}) >= periods.valid_from
         and coalesce(measured.counted_at, {{ as_of() }}) < periods.valid_to
 {% if is_incremental() %}
-except
+{{ dbt.except() }}
 select * from {{ this }}
 {% endif %}

@@ -1,6 +1,6 @@
 -- One row an addon and quarter since the addon is known: was it restored, wherever that was, when, from
 -- which backup, in what time. Each quarter is judged by the rule of its time.
-with recursive addons as (
+with addons as (
     select * from {{ ref('northflank_restores', 'addon_recoverability') }}
 ),
 
@@ -72,17 +72,21 @@ spans as (
 ),
 
 quarters as (
-    select
-        min(first_quarter) as quarter_start,
-        max(last_quarter) as last_quarter
-    from spans
-    having count(*) > 0
-    union all
-    select
-        cast({{ dbt.dateadd('month', 3, 'quarter_start') }} as date) as quarter_start,
-        last_quarter
-    from quarters
-    where quarter_start < last_quarter
+    select quarter_start
+    from (
+        select
+            cast({{ dbt.dateadd('month', '3 * numbers.n', 'ends.first_quarter') }} as date)
+                as quarter_start,
+            ends.last_quarter
+        from (
+            select
+                min(first_quarter) as first_quarter,
+                max(last_quarter) as last_quarter
+            from spans
+        ) as ends
+        cross join ({{ numbers_below(10) }}) as numbers -- 250 years
+    ) as later_quarters
+    where quarter_start <= last_quarter
 ),
 
 counts as (
@@ -111,11 +115,11 @@ evidence as (
         addons.addon_name,
         addons.database_type,
         addons.is_current,
-        cast(cast(extract(year from quarters.quarter_start) as integer) as {{ dbt.type_string() }})
+        cast(cast(extract(year from quarters.quarter_start) as integer) as {{ text_type() }})
         || '-Q'
         || cast(
             cast(extract(quarter from quarters.quarter_start) as integer)
-            as {{ dbt.type_string() }}
+            as {{ text_type() }}
         ) as quarter,
         quarters.quarter_start,
         {{ utc_date(as_of()) }}

@@ -1,6 +1,6 @@
 -- One row an addon and time in which one rule judges it: what was asked of it, and since when.
 select
-    addon_key || '/' || cast({{ utc_date('valid_from') }} as {{ dbt.type_string() }}) as period_key,
+    addon_key || '/' || cast({{ utc_date('valid_from') }} as {{ text_type() }}) as period_key,
     addon_key,
     rule,
     -- The first rule holds since ever, and the last one still.
@@ -11,9 +11,9 @@ select
         when {{ utc_date('valid_to') }} < cast('9999-01-01' as date) then {{ utc_date('valid_to') }}
     end as valid_before,
     in_scope,
-    cast(rto_minutes as numeric(18, 3)) as rto_minutes,
-    cast(rpo_hours as numeric(18, 3)) as rpo_hours,
-    cast(drill_interval_days as numeric(18, 3)) as drill_interval_days,
+    {{ number_begin() }}rto_minutes{{ number_end(3) }} as rto_minutes,
+    {{ number_begin() }}rpo_hours{{ number_end(3) }} as rpo_hours,
+    {{ number_begin() }}drill_interval_days{{ number_end(3) }} as drill_interval_days,
     owner,
     waiver_reason,
     waiver_until

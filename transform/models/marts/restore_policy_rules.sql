@@ -1,34 +1,34 @@
 -- One row a rule as it was written, and one for each change of the defaults.
 select
-    'rule/' || rule as rule_key,
-    rule,
-    project,
-    addon,
-    type as database_type,
-    tag,
-    in_scope,
-    rto_minutes,
-    rpo_hours,
-    drill_interval_days,
-    owner,
-    waiver_reason,
-    waiver_until,
-    valid_from
-from {{ ref('northflank_restores', 'int_northflank__restore_policies') }}
+    'rule/' || policies.rule as rule_key,
+    policies.rule,
+    policies.project,
+    policies.addon,
+    policies.type as database_type,
+    policies.tag as tag_pattern, -- `tag` alone is a reserved word of Redshift
+    policies.in_scope,
+    policies.rto_minutes,
+    policies.rpo_hours,
+    policies.drill_interval_days,
+    policies.owner,
+    policies.waiver_reason,
+    policies.waiver_until,
+    policies.valid_from
+from {{ ref('northflank_restores', 'int_northflank__restore_policies') }} as policies
 union all
 select
-    'default/' || cast(valid_from as {{ dbt.type_string() }}) as rule_key,
+    'default/' || cast(valid_from as {{ text_type() }}) as rule_key,
     'default' as rule,
-    cast(null as {{ dbt.type_string() }}) as project,
-    cast(null as {{ dbt.type_string() }}) as addon,
-    cast(null as {{ dbt.type_string() }}) as database_type,
-    cast(null as {{ dbt.type_string() }}) as tag,
-    cast(null as {{ dbt.type_string() }}) as in_scope,
+    cast(null as {{ text_type() }}) as project,
+    cast(null as {{ text_type() }}) as addon,
+    cast(null as {{ text_type() }}) as database_type,
+    cast(null as {{ text_type() }}) as tag_pattern,
+    cast(null as {{ text_type() }}) as in_scope,
     rto_minutes,
     rpo_hours,
     drill_interval_days,
-    cast(null as {{ dbt.type_string() }}) as owner,
-    cast(null as {{ dbt.type_string() }}) as waiver_reason,
+    cast(null as {{ text_type() }}) as owner,
+    cast(null as {{ text_type() }}) as waiver_reason,
     cast(null as date) as waiver_until,
     -- The first defaults hold since ever.
     case when valid_from > cast('0001-01-01' as date) then valid_from end as valid_from

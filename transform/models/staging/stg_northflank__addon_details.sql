@@ -7,10 +7,10 @@ with loaded as (
 )
 
 select
-    "projectId" || '/' || "id" as addon_key,
-    "teamId" as team_id,
-    "projectId" as project_id,
-    {{ plausible('"createdAt"') }} as created_at,
-    {{ from_milliseconds('"_sdc_sync_started_at"') }} as synced_at,
-    "_sdc_batched_at" as loaded_at
+    {{ key_of('projectId', 'id') }} as addon_key,
+    {{ named('teamId') }} as team_id,
+    {{ named('projectId') }} as project_id,
+    {{ plausible(named('createdAt')) }} as created_at,
+    {{ from_milliseconds(named('_sdc_sync_started_at')) }} as synced_at,
+    {{ named('_sdc_batched_at') }} as loaded_at
 from loaded

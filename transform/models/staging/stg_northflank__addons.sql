@@ -8,16 +8,16 @@ with loaded as (
 )
 
 select
-    "projectId" || '/' || "id" as addon_key,
+    {{ key_of('projectId', 'id') }} as addon_key,
     -- An `appId` begins with the team: /team/project/addon.
-    coalesce("teamId", nullif(split_part("appId", '/', 2), '')) as team_id,
-    "projectId" as project_id,
-    "id" as addon_id,
-    "name" as addon_name,
-    {{ json_text('"spec"', 'type') }} as database_type,
-    "tags" as tags,
-    "status" as addon_status,
-    "_sdc_deleted_at" as deleted_at,
-    {{ from_milliseconds('"_sdc_sync_started_at"') }} as synced_at,
-    "_sdc_batched_at" as loaded_at
+    coalesce({{ named('teamId') }}, nullif({{ dbt.split_part(named('appId'), "'/'", 2) }}, '')) as team_id,
+    {{ named('projectId') }} as project_id,
+    {{ named('id') }} as addon_id,
+    {{ named('name') }} as addon_name,
+    {{ json_text(named('spec'), 'type') }} as database_type,
+    {{ named('tags') }} as tags,
+    {{ named('status') }} as addon_status,
+    {{ named('_sdc_deleted_at') }} as deleted_at,
+    {{ from_milliseconds(named('_sdc_sync_started_at')) }} as synced_at,
+    {{ named('_sdc_batched_at') }} as loaded_at
 from loaded

@@ -9,20 +9,20 @@ with loaded as (
 )
 
 select
-    "projectId" || '/' || "addonId" || '/' || "id" as backup_key,
-    "projectId" || '/' || "addonId" as addon_key,
-    "teamId" as team_id,
-    "projectId" as project_id,
-    "id" as backup_id,
-    "name" as backup_name,
-    "status" as status,
-    {{ plausible('"createdAt"') }} as created_at,
-    {{ plausible('"completedAt"') }} as completed_at,
+    {{ key_of('projectId', 'addonId', 'id') }} as backup_key,
+    {{ key_of('projectId', 'addonId') }} as addon_key,
+    {{ named('teamId') }} as team_id,
+    {{ named('projectId') }} as project_id,
+    {{ named('id') }} as backup_id,
+    {{ named('name') }} as backup_name,
+    {{ named('status') }} as status,
+    {{ plausible(named('createdAt')) }} as created_at,
+    {{ plausible(named('completedAt')) }} as completed_at,
     case
-        when {{ json_text('"config"', 'size') }} similar to '[0-9]{1,18}'
-            then cast({{ json_text('"config"', 'size') }} as {{ dbt.type_bigint() }})
+        when {{ is_number(json_text(named('config'), 'size')) }}
+            then cast({{ json_text(named('config'), 'size') }} as {{ dbt.type_bigint() }})
     end as size_bytes,
-    "customDestinationId" as destination_id,
-    {{ from_milliseconds('"_sdc_sync_started_at"') }} as synced_at,
-    "_sdc_batched_at" as loaded_at
+    {{ named('customDestinationId') }} as destination_id,
+    {{ from_milliseconds(named('_sdc_sync_started_at')) }} as synced_at,
+    {{ named('_sdc_batched_at') }} as loaded_at
 from loaded

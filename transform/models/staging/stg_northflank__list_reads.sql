@@ -14,33 +14,33 @@ ranked as (
         *,
         row_number() over (
             partition by
-                "stream",
-                "projectId",
-                "addonId",
+                {{ named('stream') }},
+                {{ named('projectId') }},
+                {{ named('addonId') }},
                 -- A project has one team, whatever the token was.
-                case when "projectId" = '' then "teamId" end
-            order by "readAt" desc, "_sdc_sync_started_at" desc, "teamId" desc
+                case when {{ named('projectId') }} = '' then {{ named('teamId') }} end
+            order by {{ named('readAt') }} desc, {{ named('_sdc_sync_started_at') }} desc, {{ named('teamId') }} desc
         ) as nth
     from loaded
 )
 
 select
-    "stream" || '/' || "teamId" || '/' || "projectId" || '/' || "addonId" as list_key,
-    "stream" as stream,
-    nullif("teamId", '') as team_id,
-    nullif("projectId", '') as project_id,
-    nullif("addonId", '') as addon_id,
-    case when "addonId" <> '' then "projectId" || '/' || "addonId" end as addon_key,
-    "readAt" as read_at,
-    "listed" as listed,
-    "completed" as completed,
-    "pending" as pending,
-    coalesce("leftOut", 0) as left_out,
-    "sent" as sent,
-    "heldBack" as held_back,
-    "digest" as digest,
-    "tapVersion" as tap_version,
-    {{ from_milliseconds('"_sdc_sync_started_at"') }} as synced_at,
-    "_sdc_batched_at" as loaded_at
+    {{ named('stream') }} || '/' || {{ named('teamId') }} || '/' || {{ named('projectId') }} || '/' || {{ named('addonId') }} as list_key,
+    {{ named('stream') }} as stream,
+    nullif({{ named('teamId') }}, '') as team_id,
+    nullif({{ named('projectId') }}, '') as project_id,
+    nullif({{ named('addonId') }}, '') as addon_id,
+    case when {{ named('addonId') }} <> '' then {{ named('projectId') }} || '/' || {{ named('addonId') }} end as addon_key,
+    {{ named('readAt') }} as read_at,
+    {{ named('listed') }} as listed,
+    {{ named('completed') }} as completed,
+    {{ named('pending') }} as pending,
+    coalesce({{ named('leftOut') }}, 0) as left_out,
+    {{ named('sent') }} as sent,
+    {{ named('heldBack') }} as held_back,
+    {{ named('digest') }} as digest,
+    {{ named('tapVersion') }} as tap_version,
+    {{ from_milliseconds(named('_sdc_sync_started_at')) }} as synced_at,
+    {{ named('_sdc_batched_at') }} as loaded_at
 from ranked
 where nth = 1

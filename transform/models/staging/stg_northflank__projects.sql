@@ -7,10 +7,10 @@ with loaded as (
 )
 
 select
-    "teamId" as team_id,
-    "id" as project_id,
-    "name" as project_name,
-    "_sdc_deleted_at" as deleted_at,
-    {{ from_milliseconds('"_sdc_sync_started_at"') }} as synced_at,
-    "_sdc_batched_at" as loaded_at
+    {{ named('teamId') }} as team_id,
+    {{ named('id') }} as project_id,
+    {{ named('name') }} as project_name,
+    {{ named('_sdc_deleted_at') }} as deleted_at,
+    {{ from_milliseconds(named('_sdc_sync_started_at')) }} as synced_at,
+    {{ named('_sdc_batched_at') }} as loaded_at
 from loaded

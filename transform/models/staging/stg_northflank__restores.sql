@@ -8,19 +8,19 @@ with loaded as (
 )
 
 select
-    "projectId" || '/' || "addonId" || '/' || "id" as restore_key,
-    "projectId" || '/' || "addonId" as addon_key,
-    "teamId" as team_id,
-    "projectId" as project_id,
-    "addonId" as addon_id,
-    "id" as restore_id,
-    "status" as status,
+    {{ key_of('projectId', 'addonId', 'id') }} as restore_key,
+    {{ key_of('projectId', 'addonId') }} as addon_key,
+    {{ named('teamId') }} as team_id,
+    {{ named('projectId') }} as project_id,
+    {{ named('addonId') }} as addon_id,
+    {{ named('id') }} as restore_id,
+    {{ named('status') }} as status,
     -- The start of the restore, or the time of its backup: see `restore_timestamp_readings`.
-    {{ plausible('"restoreTimestamp"') }} as restore_timestamp,
-    {{ plausible('"completedAt"') }} as ended_at,
-    "restoreTimestamp" as restore_timestamp_as_read,
-    "completedAt" as ended_at_as_read,
-    "backupId" as backup_id,
-    {{ from_milliseconds('"_sdc_sync_started_at"') }} as synced_at,
-    "_sdc_batched_at" as loaded_at
+    {{ plausible(named('restoreTimestamp')) }} as restore_timestamp,
+    {{ plausible(named('completedAt')) }} as ended_at,
+    {{ named('restoreTimestamp') }} as restore_timestamp_as_read,
+    {{ named('completedAt') }} as ended_at_as_read,
+    {{ named('backupId') }} as backup_id,
+    {{ from_milliseconds(named('_sdc_sync_started_at')) }} as synced_at,
+    {{ named('_sdc_batched_at') }} as loaded_at
 from loaded
