@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from importlib import resources
 from itertools import groupby
 from operator import itemgetter
@@ -125,7 +126,7 @@ class NorthflankStream(PagedStream):
             "sent": read.listed,
             "heldBack": 0,
             "digest": read.digest,
-            "tapVersion": self.tap.plugin_version,
+            "tapVersion": self.tap.list_reads.tap_version,
         }
         self._list_reads.append(record | counts)
         if not self.writes_batches:
@@ -450,6 +451,11 @@ class ListReadsStream(NorthflankStream):
     def is_wanted(self) -> bool:
         """Whether the other streams are to say what they read."""
         return self.selected and not self.is_dropped
+
+    @cached_property
+    def tap_version(self) -> str:
+        """Version of the tap, which the SDK would look up in the environment for each row."""
+        return str(self.tap.plugin_version)
 
     @override
     def get_pages(self) -> Iterator[list[Record]]:

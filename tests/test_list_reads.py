@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from hashlib import md5
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,6 +81,7 @@ def test_each_list_has_a_row_after_its_records_and_costs_no_request(server: Serv
             assert row["completed"] == sum(bool(record["completedAt"]) for record in of_it)
             assert row["completed"] + row["pending"] == row["listed"]
             assert row["digest"] == digest_of(of_it)
+    assert {row["tapVersion"] for row in rows.values()} == {version("tap-northflank-restores")}
     assert rows["addons", "empty", ""]["listed"] == 0
     assert {row["listed"] for key, row in rows.items() if key[2] == "untested"} == {0}
 

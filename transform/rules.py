@@ -272,6 +272,7 @@ def _restores(ids: set[str]) -> set[str] | None:
     there = {name.lower(): name for (name,) in cursor.fetchall()}
     columns = [there.get(name) for name in ("projectid", "addonid", "id")]
     if None in columns:
+        connection.close()
         return None
     project, addon, id_ = (f'"{name}"' for name in columns)
     texts = ", ".join("'{}'".format(each.replace("'", "''")) for each in sorted(ids))
