@@ -236,3 +236,22 @@ def test_a_checkout_that_is_not_ours(machine: Path, has_run: bool) -> None:
         folder.chmod(0o755)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == f"dev: cannot write to {machine}"
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o555])
+def test_what_goes_into_the_home_goes_into_the_checkout_if_the_home_is_closed(
+    machine: Path, mode: int
+) -> None:
+    told = 'echo "${XDG_STATE_HOME-} ${UV_CACHE_DIR-}"\nexit 1\n'
+    program(machine, "uv", f'#!/bin/sh\n{RECENT}[ "$1" = sync ] || exit 0\n{told}')
+    home = machine / "home"
+    home.mkdir(mode=mode)
+    done = subprocess.run(  # noqa: S603 - the script under test
+        bound_by_permissions(machine / "dev", "meltano"),
+        env={"PATH": str(machine / "bin"), "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    closed = f"{machine}/.dev/state {machine}/.dev/cache"
+    assert done.stdout.strip() == (closed if mode == 0o555 else "")

@@ -15,13 +15,14 @@ Usage: dry_run.py ENGINE PROJECT FOLDER
 Nothing is connected to. Questions about tables are answered by what is declared here: those of the
 loader, and in a second build those of the first one. Each statement goes to standard output as a
 line of JSON: which build, the statement, why the engine's grammar does not take it, its words
-without comments and texts, its functions, outer joins without an equation, and reserved words that
-are names.
+without comments and texts, its functions, outer joins without an equation, reserved words that are
+names, the column that is not there, and comparisons of what cannot be compared.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -36,6 +37,11 @@ from dbt.adapters.contracts.connection import (  # type: ignore[import-not-found
 )
 from dbt.cli.main import dbtRunner  # type: ignore[import-not-found]
 from sqlglot import exp
+from sqlglot.optimizer.annotate_types import (  # type: ignore[import-not-found]
+    annotate_types,
+)
+from sqlglot.optimizer.qualify import qualify  # type: ignore[import-not-found]
+from sqlglot.schema import MappingSchema  # type: ignore[import-not-found]
 
 ENGINES: dict[str, dict[str, Any]] = {
     "snowflake": {
@@ -100,8 +106,8 @@ class DryRun:
         self.build = 0
         self.statements: list[tuple[int, str]] = []
         self.declared = ENGINES[engine]
-        self._streams = {path.stem: self._stream(path) for path in schemas.glob("*.json")}
-        self._made = {
+        self.streams = {path.stem: self._stream(path) for path in schemas.glob("*.json")}
+        self.made = {
             model["name"]: [column["name"] for column in model.get("columns", ())]
             for folder in ("models", "seeds")
             for path in (project / folder).glob("**/*.yml")
@@ -170,7 +176,7 @@ class DryRun:
         spelt = str.upper if self.engine == "snowflake" else str
         where = {"database": spelt(schema.database), "schema": spelt(schema.schema)}
         if str(schema.schema).lower() == "northflank":
-            names = map(self.declared["name"], self._streams)
+            names = map(self.declared["name"], self.streams)
             return [create(**where, identifier=name, type="table") for name in names]
         if not self.build:
             return []
@@ -180,7 +186,7 @@ class DryRun:
                 identifier=spelt(name),
                 type="view" if name.startswith("stg_") else "table",
             )
-            for name in self._made
+            for name in self.made
         ]
 
     def columns(self, adapter: Any, relation: Any) -> list[Any]:
@@ -190,11 +196,11 @@ class DryRun:
             types = self.declared["types"][self.build] | {"integer": self.declared["integer"]}
             return [
                 self._column(adapter, self.declared["name"](column), types[kind])
-                for column, kind in self._streams[name].items()
+                for column, kind in self.streams[name].items()
             ]
         text = self.declared["types"][0]["text"]
         spelt = str.upper if self.engine == "snowflake" else str
-        return [self._column(adapter, spelt(column), text) for column in self._made.get(name, ())]
+        return [self._column(adapter, spelt(column), text) for column in self.made.get(name, ())]
 
     def _column(self, adapter: Any, name: str, kind: str) -> Any:
         if self.engine == "bigquery" and kind.startswith("ARRAY"):
@@ -218,32 +224,102 @@ def _method(answer: Any) -> Any:
     return method
 
 
-def _checked(engine: str, sql: str) -> dict[str, Any]:
+FAMILIES = {
+    **dict.fromkeys(("CHAR", "TEXT", "VARCHAR"), "text"),
+    **dict.fromkeys(("BIGINT", "INT", "DOUBLE", "DECIMAL"), "number"),
+    **dict.fromkeys(("DATETIME", "TIMESTAMPNTZ"), "time without a zone"),
+    "TIMESTAMPTZ": "instant",
+    "DATE": "day",
+    "BOOLEAN": "boolean",
+}
+"""What may be compared with each other; of other types sqlglot does not know enough."""
+
+
+class Tables:
+    """The columns of all tables, as the statements before have made them."""
+
+    def __init__(self, run: DryRun) -> None:
+        """Begin with the tables of the loader, and the seeds."""
+        self._engine = run.engine
+        self._spelt: Any = str.upper if run.engine == "snowflake" else str
+        self._schema = MappingSchema(dialect=run.engine)
+        types = run.declared["types"][0] | {"integer": run.declared["integer"]}
+        spelt = run.declared["name"]
+        for stream, kinds in run.streams.items():
+            columns = {spelt(name): types[kind] for name, kind in kinds.items()}
+            self._add("northflank", spelt(stream), columns)
+        for seed in ("restore_policies", "drill_addons"):
+            self._make(seed, dict.fromkeys(run.made[seed], types["text"]))
+
+    def _make(self, name: str, columns: dict[str, str]) -> None:
+        columns = {self._spelt(column): kind for column, kind in columns.items()}
+        for each in {name, name.partition("__dbt_")[0]}:
+            self._add("marts", self._spelt(each), columns)
+
+    def _add(self, schema: str, name: str, columns: dict[str, str]) -> None:
+        table = exp.table_(name, self._spelt(schema), self._spelt("raw"), quoted=True)
+        mapping = {
+            exp.to_identifier(column, quoted=True).sql(self._engine): re.sub(r"\(65535\)", "", kind)
+            for column, kind in columns.items()
+        }
+        self._schema.add_table(table, mapping, dialect=self._engine)
+
+    def resolve(self, tree: exp.Expression) -> tuple[str, list[str]]:
+        """Find each column of a statement, and add the table that it makes.
+
+        Returns:
+            What cannot be found, and what is compared that cannot be.
+        """
+        made = tree.this if isinstance(tree, exp.Create) else None
+        name = made.find(exp.Table).name if made and made.find(exp.Table) else ""
+        query = tree.expression if isinstance(tree, (exp.Create, exp.Insert)) else tree
+        if isinstance(made, exp.Schema) and not query:
+            typed = {one.name: one.kind.sql(self._engine) for one in made.find_all(exp.ColumnDef)}
+            self._make(name, typed)
+        if isinstance(query, exp.Subquery):
+            query = query.unnest()
+        if not isinstance(query, exp.Query):
+            return "", []
+        try:
+            resolved = qualify(
+                query.copy(), schema=self._schema, dialect=self._engine, db="marts", catalog="raw"
+            )
+        except sqlglot.errors.SqlglotError as error:
+            return str(error), []
+        resolved = annotate_types(resolved, schema=self._schema, dialect=self._engine)
+        if name:
+            selected = {
+                one.alias_or_name: one.type.sql(self._engine) if one.type else "VARCHAR"
+                for one in resolved.selects
+            }
+            self._make(name, selected)
+        mixed = []
+        for comparison in resolved.find_all(exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE):
+            operands = comparison.unnest_operands()
+            if any(isinstance(one, exp.All) for one in operands):
+                continue  # sqlglot gives it the type of an answer.
+            sides = [one.type.this.value for one in operands if one.type]
+            if len({FAMILIES[side] for side in sides if side in FAMILIES}) > 1:
+                mixed.append(comparison.sql(self._engine))
+        return "", mixed
+
+
+def _checked(engine: str, sql: str, tables: Tables) -> dict[str, Any]:
     """Parse a statement by the engine's grammar, and tell what a grammar does not know."""
-    found: dict[str, Any] = {
-        "error": "",
-        "words": "",
-        "functions": [],
-        "unequal": [],
-        "reserved": [],
-    }
+    found: dict[str, Any] = {"error": "", "words": "", "unknown": ""}
+    found |= {"functions": [], "unequal": [], "reserved": [], "mixed": []}
     try:
         trees = sqlglot.parse(sql, read=engine, error_level=sqlglot.ErrorLevel.RAISE)
         tokens = sqlglot.tokenize(sql, read=engine)
     except sqlglot.errors.SqlglotError as error:
         return found | {"error": str(error)}
-    kind = sqlglot.TokenType
-    words = []
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
-        # BigQuery takes a name in double quotes for a text, which dbt writes in three of them.
-        doubted = sql[token.start] == '"' and not sql.startswith('"""', token.start)
-        is_text = token.token_type in {kind.STRING, kind.RAW_STRING}
-        words.append(('""' if doubted else "''") if is_text else token.text.lower())
-        if following and following.token_type == kind.L_PAREN and token.text.isidentifier():
-            found["functions"].append(token.text.lower())
-    found["words"] = " ".join(words)
+    found |= _words(sql, tokens)
     keywords = sqlglot.Dialect.get_or_raise(engine).generator_class.RESERVED_KEYWORDS
     for tree in trees:
+        if tree and not re.search(r"information_schema|\bpg_|\bsvv_|\bstv_", found["words"]):
+            unknown, mixed = tables.resolve(tree)
+            found["unknown"] = found["unknown"] or unknown
+            found["mixed"] += mixed
         if isinstance(tree, exp.Command):
             found["error"] = "sqlglot does not understand it"
         for join in tree.find_all(exp.Join) if tree else ():
@@ -253,6 +329,20 @@ def _checked(engine: str, sql: str) -> dict[str, Any]:
             if not column.table and not column.this.quoted and column.name.lower() in keywords:
                 found["reserved"].append(column.name)
     return found
+
+
+def _words(sql: str, tokens: list[Any]) -> dict[str, Any]:
+    """Return the words of a statement, and its functions."""
+    kind = sqlglot.TokenType
+    words, functions = [], []
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        # BigQuery takes a name in double quotes for a text, which dbt writes in three of them.
+        doubted = sql[token.start] == '"' and not sql.startswith('"""', token.start)
+        is_text = token.token_type in {kind.STRING, kind.RAW_STRING}
+        words.append(('""' if doubted else "''") if is_text else token.text.lower())
+        if following and following.token_type == kind.L_PAREN and token.text.isidentifier():
+            functions.append(token.text.lower())
+    return {"words": " ".join(words), "functions": functions}
 
 
 def _conjuncts(condition: exp.Expression | None) -> list[exp.Expression]:
@@ -303,8 +393,10 @@ def main() -> None:
                 sys.stderr.write(f"{result.node.name}: {result.message}\n")
         if not done.success:
             sys.exit("dbt failed")
+    tables = Tables(run)
     for build, sql in dict.fromkeys(run.statements):
-        sys.stdout.write(json.dumps({"build": build, "sql": sql, **_checked(engine, sql)}) + "\n")
+        found = _checked(engine, sql, tables)
+        sys.stdout.write(json.dumps({"build": build, "sql": sql, **found}) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """What the models would send to engines that cannot run here is what these engines take.
 
 The dbt adapter of the engine makes the statements of two builds, the second of which adds to the
-first. That shows that they are made, that the grammar of the engine takes them, and that they call
-nothing which the engine has not. It does not show that types agree, nor what the answers are.
+first. That shows that they are made, that the grammar of the engine takes them, that they call
+nothing which the engine has not, that each column is there, and that a time with a zone is compared
+with no other. It does not show what the engine makes of them, nor what the answers are.
 """
 
 from __future__ import annotations
@@ -147,6 +148,14 @@ def test_it_has_nothing_of_another_engine(sent: Sent) -> None:
 def test_an_outer_join_has_an_equation(sent: Sent) -> None:
     """BigQuery takes no other."""
     assert sent.having("unequal") == {}
+
+
+def test_each_column_is_there(sent: Sent) -> None:
+    assert sent.having("unknown") == {}
+
+
+def test_what_is_compared_is_of_one_kind(sent: Sent) -> None:
+    assert sent.having("mixed") == {}
 
 
 def test_no_name_is_a_reserved_word(sent: Sent) -> None:
