@@ -6,6 +6,7 @@ import os
 import sys
 
 from northflank_restore_report.answers import answers
+from northflank_restore_report.commands import command
 from northflank_restore_report.csv_files import write_csv_files
 from northflank_restore_report.marts import MartsError, marts
 from northflank_restore_report.marts import read as findings_of
@@ -14,7 +15,9 @@ from northflank_restore_report.page import page
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write the report; what goes wrong is one line."""
+    """Write the report, or run another command; what goes wrong is one line."""
+    if command(sys.argv[1:] if arguments is None else arguments):
+        return
     options = read(arguments)
     dsn = options.dsn or os.environ.get(DSN)
     if not dsn:
