@@ -53,14 +53,9 @@ _NOT_OURS = re.compile(r"_?AIRFLOW_|PYTHON|VIRTUAL_ENV|TAP_NORTHFLANK_RESTORES_"
 _FOLDER = "northflank-meltano-"
 # Meltano's settings have secrets in them, so what it writes is its user's alone.
 _UMASK = 0o077
-# On Linux the system ends Meltano (prctl's PR_SET_PDEATHSIG) when its parent is gone, as a task
-# that was killed is. Or the orphan goes on, and the task's next try is refused as running twice.
-_WITH_ITS_PARENT = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.argv[2], sys.argv[2:])
-"""
+# On Linux this ends Meltano with its task. Elsewhere the orphan of a killed task goes on, and the
+# task's next try is refused as running twice.
+_SUPERVISE = Path(__file__).with_name("supervise.py") if sys.platform == "linux" else None
 
 
 class RunError(Exception):
@@ -200,9 +195,8 @@ class Meltano:
         lock: int,
     ) -> _End:
         end = _End()
-        if sys.platform == "linux":
-            wrapper = [sys.executable, "-I", "-c", _WITH_ITS_PARENT, str(os.getpid())]
-            command = [*wrapper, *command]
+        if _SUPERVISE:
+            command = [sys.executable, "-I", str(_SUPERVISE), str(os.getpid()), *command]
         with subprocess.Popen(  # noqa: S603 - our own commands
             command,
             pass_fds=[lock],  # The folder is in use for as long as this Meltano lives.
@@ -285,9 +279,9 @@ def _terminate(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """Ask Meltano to end, and what it runs: it would leave dbt to itself. Return them."""
     programs: list[psutil.Process] = []
     with suppress(psutil.NoSuchProcess):
-        meltano = psutil.Process(process.pid)
-        programs += [meltano, *meltano.children(recursive=True)]
-    for program in programs:
+        first = psutil.Process(process.pid)
+        programs += [first, *first.children(recursive=True)]
+    for program in programs[:1] if _SUPERVISE else programs:
         with suppress(psutil.NoSuchProcess):
             program.terminate()
     return programs
