@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,10 +12,12 @@ from demo.postgres import postgres
 from northflank_restore_report.__main__ import main
 from northflank_restore_report.delivery import URLS
 from northflank_restore_report.options import DSN
-from tests.alerts.support import Marts, Receiver, server_of
+from tests.alerts.support import Marts, receiving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.alerts.support import Receiver
 
 
 @pytest.fixture(scope="session")
@@ -29,13 +29,7 @@ def _database() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def _receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    with ExitStack() as stack:
-        server = stack.enter_context(server_of(receiver))
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        stack.callback(thread.join)
-        stack.callback(server.shutdown)
+    with receiving() as receiver:
         yield receiver
 
 

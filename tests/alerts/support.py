@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 AS_OF = datetime(2026, 7, 1, 6, tzinfo=timezone.utc)
 RANKS = {
@@ -174,7 +176,21 @@ class Receiver:
         self.before = None
 
 
-def server_of(receiver: Receiver) -> ThreadingHTTPServer:
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """Run a receiver."""
+    receiver = Receiver()
+    with _server_of(receiver) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _server_of(receiver: Receiver) -> ThreadingHTTPServer:
     """Return the server of a receiver, which is told its address."""
 
     class Handler(BaseHTTPRequestHandler):

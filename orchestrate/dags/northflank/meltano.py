@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 TAP, LOADER = "tap-northflank-restores", "target-postgres"
+ALERTS, METRICS = "restore-report:alerts", "restore-report:metrics"
+
+# Variables of the report's command: where alerts go, and where the file for Prometheus is.
+ALERTS_URLS, METRICS_FILE = "NORTHFLANK_ALERTS_URLS", "NORTHFLANK_METRICS_FILE"
 
 # The property of each stream that is the id of a project, and the streams of the two jobs.
 STREAMS = {
@@ -140,6 +144,15 @@ class Meltano:
         if end.exit_codes and "loaders" not in end.exit_codes:
             _raise(end.exit_codes.get("extractors", end.returncode), end.line)
         # A loader that fails takes the tap with it, whose exit code then says nothing.
+        _raise(1 if end.returncode else 0, end.line)
+
+    def invoke(self, command: str, *arguments: str) -> None:
+        """Run a command of a plugin, such as `"restore-report:alerts"`.
+
+        Raises:
+            RunError: It failed.
+        """
+        end = self._meltano("invoke", command, *arguments)
         _raise(1 if end.returncode else 0, end.line)
 
     def list_projects(self) -> list[str]:
