@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 WHERE = "NORTHFLANK_ALERTS_WHERE"
 """Variable that says where to look, such as the URL of the page."""
 
-ENDED = re.compile(r"(?P<name>[^=]*[^=\s])=(?P<code>\d{1,3})(?::\s*(?P<reason>.*))?", re.DOTALL)
+ENDED = re.compile(r"(?P<name>[^=]*[^=\s])=(?P<code>-?\d{1,3})(?::\s*(?P<reason>.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 
 from northflank_restore_report.marts import VERDICTS
-from tests.alerts.support import RANKS, database
+from northflank_restore_report.watched import look
+from tests.alerts.support import AS_OF, COLUMNS, RANKS, database, part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +82,38 @@ def test_old_or_missing_marts_are_no_success(marts: Marts, run: Run) -> None:
     assert (code, out) == (1, "")
     assert err.startswith("The marts were computed too long ago, ")
     assert run("check", "--max-age", "31")[0] == 0
+
+
+class OnDuckDB:
+    """A DuckDB as `look` reads it."""
+
+    def __init__(self) -> None:
+        """Open one in memory."""
+        self._database = duckdb.connect()
+
+    def execute(self, query: str, /) -> list[dict[str, Any]]:
+        """Return the rows of a query by the names of their columns."""
+        cursor = self._database.execute(query)
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def test_marts_in_duckdb_are_read_as_well() -> None:
+    connection = OnDuckDB()
+    rows = {
+        "refresh_info": {"as_of": AS_OF, "refreshed_at": AS_OF},
+        "addon_recoverability": {**database("shop/orders", "failing"), "as_of": AS_OF},
+        "load_freshness": part("addons", "shop", stale=True),
+    }
+    for table, row in rows.items():
+        connection.execute(f"CREATE TABLE {table} ({COLUMNS[table]})")
+        values = ", ".join("NULL" if v is None else f"'{v}'" for v in row.values())
+        connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({values})")  # noqa: S608
+    watched = look(connection)
+    assert watched.as_of == AS_OF
+    assert [row.addon_key for row in watched.current if row.needs_action] == ["shop/orders"]
+    assert [row.is_stale for row in watched.parts] == [True]
+    assert watched.databases[0].rpo_hours == 26.0
 
 
 def test_a_verdict_that_there_is_not_is_wrong_use(run: Run) -> None:

@@ -14,6 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import psutil
+import psycopg
 import pytest
 
 from northflank_restore_report.__main__ import main
@@ -125,6 +126,24 @@ def test_of_two_runs_at_once_one_tells(marts: Marts, receiver: Receiver) -> None
                 future.result()
             marts.write({"shop/orders": verdict})
     assert receiver.titles() == ["Restores: nothing to act on", "Restores: 1 failing"]
+
+
+def test_a_run_that_waited_knows_what_was_told_meanwhile(marts: Marts, receiver: Receiver) -> None:
+    marts.write({"shop/orders": "proven"})
+    main(["alerts"])
+    marts.write({"shop/orders": "failing"})
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(marts.dsn) as other:
+        other.execute("SELECT 1 FROM restore_analytics_alerts.destinations FOR UPDATE")
+        run = pool.submit(main, ["alerts"])
+        while marts.rows(WAITING) == [(0,)]:
+            pass
+        other.execute(
+            "UPDATE restore_analytics_alerts.told SET condition = 'failing', rank = 4,"
+            " is_bad = true WHERE subject = 'database:shop/orders'"
+        )
+        other.commit()
+        run.result()
+    assert len(receiver.titles()) == 1
 
 
 def test_two_runs_at_once_on_a_file(marts: Marts, receiver: Receiver, tmp_path: Path) -> None:
