@@ -86,6 +86,7 @@ class Alerts:
         longest: how old the marts may be.
         recoveries: whether what got better is told too.
         now: the time of the machine.
+        mask: hides secrets.
     """
 
     watched: Watched | None
@@ -93,8 +94,9 @@ class Alerts:
     longest: timedelta
     recoveries: bool
     now: datetime
+    mask: Mask
 
-    def tell(self, destination: Destination, store: Store, mask: Mask) -> str:
+    def tell(self, destination: Destination, store: Store) -> str:
         """Tell a destination its news, and return why that failed; empty if it did not.
 
         Raises:
@@ -104,10 +106,10 @@ class Alerts:
             news = self.news(record, store.jobs())
             # What needs no word is known, however the delivery ends.
             record.keep(news.quiet, record.as_of)
-            if news.message and (failure := destination.deliver(_masked(news.message, mask))):
+            if news.message and (failure := destination.deliver(news.message)):
                 return failure
             record.keep(news.loud, news.as_of)
-        title = mask(news.message.title) if news.message else "nothing new"
+        title = news.message.title if news.message else "nothing new"
         sys.stdout.write(f"{destination.name}: {title}\n")
         return ""
 
@@ -123,7 +125,9 @@ class Alerts:
             kinds |= {DATABASE, PART, MARTS}
             if record.as_of is None:
                 known = {state.subject: state.now for state in states}
-                return News(of_all(states, watched, self.where), {}, known, watched.as_of)
+                return News(
+                    of_all(states, watched, self.where, self.mask), {}, known, watched.as_of
+                )
         rows = watched.databases if watched else []
         aside = {row.addon_key for row in rows if row.is_current and not row.in_scope}
         changes, quiet = compare(record.told, states, kinds, aside)
@@ -134,7 +138,7 @@ class Alerts:
         loud = {
             item.state.subject: None if item.change == GONE else item.state.now for item in changes
         }
-        message = of_changes(changes, watched, self.where) if changes else None
+        message = of_changes(changes, watched, self.where, self.mask) if changes else None
         return News(message, quiet, loud, watched.as_of if watched else record.as_of)
 
 
@@ -161,21 +165,22 @@ def run(arguments: Sequence[str]) -> None:
         longest=asking.max_age(options),
         recoveries=options.recoveries,
         now=datetime.now(timezone.utc),
+        mask=mask,
     )
     ended = [
-        Ended(match["name"], int(match["code"]), mask(plain(match["reason"] or "")))
+        Ended(match["name"], int(match["code"]), plain(mask(match["reason"] or "")))
         for match in options.job
     ]
     undelivered = False
     try:
         store = _store(options, url)
         if options.dry_run:
-            _show(alerts, store, all_, ended, mask)
+            _show(alerts, store, all_, ended)
         else:
             for end in ended:
                 store.note(end.name, end.exit_code, end.reason, alerts.now)
             for destination in all_:
-                if failure := alerts.tell(destination, store, mask):
+                if failure := alerts.tell(destination, store):
                     failures.append(f"{destination.name}: not delivered, {failure}")
                     undelivered = True
     except ToldError as error:
@@ -186,7 +191,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _show(
-    alerts: Alerts, store: Store, all_: Iterable[Destination], ended: Iterable[Ended], mask: Mask
+    alerts: Alerts, store: Store, all_: Iterable[Destination], ended: Iterable[Ended]
 ) -> None:
     """Print what would be told."""
     jobs = {job.name: job for job in store.jobs()}
@@ -196,14 +201,9 @@ def _show(
     for destination in all_:
         message = alerts.news(store.look(destination.name), jobs.values()).message
         if message:
-            message = _masked(message, mask)
             sys.stdout.write(f"To {destination.name}:\n\n{message.title}\n\n{message.body}\n\n")
         else:
             sys.stdout.write(f"To {destination.name}: nothing new\n")
-
-
-def _masked(message: Message, mask: Mask) -> Message:
-    return Message(mask(message.title), mask(message.body), message.gravity)
 
 
 def _store(options: argparse.Namespace, url: str) -> Store:

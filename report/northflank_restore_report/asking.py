@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from northflank_restore_report.marts import marts
@@ -94,8 +93,3 @@ def fail(line: str, code: int = FAILED) -> NoReturn:
     """End with a line on standard error."""
     sys.stderr.write(f"{line}\n")
     raise SystemExit(code)
-
-
-def path(text: str) -> Path:
-    """Return a path."""
-    return Path(text)

@@ -12,7 +12,7 @@ from northflank_restore_report import words
 from northflank_restore_report.changes import BETTER, DATABASE, GONE, JOB, MARTS, PART, WORSE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from northflank_restore_report.changes import News, State
     from northflank_restore_report.watched import Watched
@@ -41,15 +41,18 @@ class Message:
     gravity: str
 
 
-def of_changes(news: Sequence[News], watched: Watched | None, where: str) -> Message:
+def of_changes(
+    news: Sequence[News], watched: Watched | None, where: str, mask: Callable[[str], str]
+) -> Message:
     """Return the message on some changes, of which there is one at least.
 
     Args:
         news: the changes, the worst first.
         watched: the marts, if they could be read.
         where: where to look: a URL, or words.
+        mask: hides secrets; before a line is made short, which might cut one in two.
     """
-    lines = _capped([(_line(item), _heading(item)) for item in news])
+    lines = _capped([(plain(mask(_line(item))), _heading(item)) for item in news])
     counts = Counter(_heading(item) for item in news)
     title = "Restores: " + ", ".join(f"{number} {name}" for name, number in counts.items())
     changes = {item.change for item in news}
@@ -58,12 +61,14 @@ def of_changes(news: Sequence[News], watched: Watched | None, where: str) -> Mes
     return _message(title, lines, watched, where, grave)
 
 
-def of_all(states: Iterable[State], watched: Watched, where: str) -> Message:
+def of_all(
+    states: Iterable[State], watched: Watched, where: str, mask: Callable[[str], str]
+) -> Message:
     """Return the first message to a destination: how things stand, and the worst of it."""
     bad = [state for state in states if state.now.is_bad]
     order = {JOB: 0, MARTS: 1, DATABASE: 2, PART: 3}
     bad.sort(key=lambda state: (order[state.kind], state.now.rank, state.name))
-    lines = _capped([(_now(state), state.now.condition) for state in bad])
+    lines = _capped([(plain(mask(_now(state))), state.now.condition) for state in bad])
     first = "This destination is new. From now on it is told what changes; now this is so:"
     title = f"Restores: {len(bad)} to act on" if bad else "Restores: nothing to act on"
     return _message(title, [first, *lines], watched, where, "warning" if bad else "info")
@@ -109,7 +114,7 @@ def _line(item: News) -> str:
     """Return a change as a line: `shop/orders: failing, was proven; failed on 1 Jul 2026`."""
     if item.change == GONE:
         before = item.before.condition if item.before else ""
-        return plain(f"{item.state.name}: gone, was {before}; {item.state.fact}")
+        return f"{item.state.name}: gone, was {before}; {item.state.fact}"
     return _now(item.state, item.before.condition if item.before else None)
 
 
@@ -118,4 +123,4 @@ def _now(state: State, before: str | None = None) -> str:
     fact = f"; {state.fact}" if state.fact else ""
     stale = "too old" if state.kind == MARTS else "read too long ago"
     now = {"well": "well again", "stale": stale}.get(state.now.condition, state.now.condition)
-    return plain(f"{'job ' if state.kind == JOB else ''}{state.name}: {now}{was}{fact}")
+    return f"{'job ' if state.kind == JOB else ''}{state.name}: {now}{was}{fact}"

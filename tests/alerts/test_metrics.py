@@ -187,6 +187,12 @@ def test_rules_and_dashboard_name_metrics_that_there_are(file: Path) -> None:
     assert set(NAME.findall(" ".join(named))) <= there
 
 
+def test_the_page_names_each_metric(file: Path) -> None:
+    page = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    named = {f"`{name.removeprefix('northflank_restores_')}`" for name in read(file)}
+    assert {name for name in named if name not in page} == set()
+
+
 TYPES = """
 import type { Dashboard } from '@grafana/schema';
 import type { Options as Stat } from '{at}/stat/panelcfg/x/StatPanelCfg_types.gen';
