@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -129,7 +130,9 @@ def destinations(file: Path | None) -> list[Destination]:
 
 
 def _service(destination: Destination) -> NotifyBase:
-    service = Apprise.instantiate(destination.url)
+    with warnings.catch_warnings():  # Of modules that Apprise imports, which would fill the log.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        service = Apprise.instantiate(destination.url)
     if service is None:
         raise DestinationsError(
             f"Apprise cannot read the URL of {destination.name}: compare it with what Apprise's "

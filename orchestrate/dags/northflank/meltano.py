@@ -97,7 +97,7 @@ class _End:
         exit_codes: Those of what it ran, such as `{"extractors": 4}`.
         told: The last error that each plugin told of.
         meltano: What Meltano says of what failed.
-        plain: The last line that was no entry of the log.
+        plain: The last line that was no entry of the log, or that a command wrote.
     """
 
     returncode: int = 0
@@ -246,6 +246,8 @@ class Meltano:
             end.meltano, end.exit_codes = str(entry["err"]), entry.get("exit_codes") or {}
         elif entry.get("level") == "error":
             end.meltano = said
+        elif entry.get("stdio") == "stderr":  # Of a plugin's command, which is no plugin's log.
+            end.plain = said
 
     def _executable(self) -> str:
         places = [str(self._root / ".venv" / "bin"), os.environ.get("PATH", "")]
