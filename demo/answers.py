@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from demo.account import ROOT
 from northflank_restore_report.answers import answers
 from northflank_restore_report.csv_files import write_csv_files
-from northflank_restore_report.marts import marts, read
+from northflank_restore_report.marts import read
 from northflank_restore_report.page import page
+from northflank_restore_report.warehouse import open_warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -60,8 +61,8 @@ def write(warehouse: str, folder: Path) -> tuple[Path, list[str]]:
     """Write the report of a warehouse into a folder; return the page and the answers' lines."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "report.html"
-    with marts(warehouse, MARTS) as connection:
-        findings = read(connection)
+    with open_warehouse(warehouse, MARTS) as opened:
+        findings = read(opened)
         path.write_text(page(findings, NOTE), encoding="utf-8")
-        write_csv_files(connection, folder)
+        write_csv_files(opened, folder)
     return path, answers(findings)

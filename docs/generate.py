@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import textwrap
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "plugin.yml"
 HUB = ROOT / "docs" / "hub.yml"
+DECISIONS = ROOT / "docs" / "decisions.md"
+PACKED_DECISIONS = ROOT / "report" / "northflank_restore_report" / "decisions.txt"
+"""The same as a text, which the report's distribution puts into an evidence pack."""
 PAGES = (
     ROOT / "README.md",
     ROOT / "docs" / "settings.md",
@@ -50,6 +54,7 @@ HUB_HEAD = """\
 # The entry for hub.meltano.com, once the tap is on PyPI. Written by `./dev docs`. When it is
 # submitted, `variant` becomes the owner of the repository, and `repo` its address.
 """
+DECISION_COLUMNS = 4
 KINDS = {"string", "integer", "boolean", "array", "object"}
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<name>[a-z-]+): written by \./dev docs -->\n).*?(?P<foot><!-- end -->)",
@@ -253,10 +258,31 @@ def page(text: str) -> str:
     return BLOCK.sub(block, text)
 
 
+def decisions() -> str:
+    """Return docs/decisions.md as a text for readers who have nothing else of this repository."""
+    lines = ["What the figures assume, why, and how it is changed", "=" * 51]
+    for line in DECISIONS.read_text(encoding="utf-8").splitlines():
+        plain = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", line).replace("`", "")
+        cells = [cell.strip() for cell in plain.strip("| ").split(" | ")]
+        if plain.startswith("## "):
+            lines += ["", plain[3:], "-" * len(plain[3:])]
+        elif (
+            plain.startswith("| ")
+            and len(cells) == DECISION_COLUMNS
+            and cells[0] not in {"Decision", "---"}
+        ):
+            decision, why, change, _ = cells
+            said = f"{decision} Why: {why}"
+            if change != "\N{EN DASH}":
+                said += f" To change it: {change.rstrip('.')}."
+            lines += ["", *textwrap.wrap(said, 96, break_on_hyphens=False)]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Write all, and say what has changed."""
     wanted = {path: page(path.read_text(encoding="utf-8")) for path in PAGES}
-    wanted |= {PLUGIN: plugin(), HUB: hub()}
+    wanted |= {PLUGIN: plugin(), HUB: hub(), PACKED_DECISIONS: decisions()}
     for path, text in wanted.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8", newline="\n")

@@ -26,7 +26,7 @@ EXPORTS = {
     "dbt-postgres.txt": ["--only-group=transform", "--prune=dbt-duckdb"],
     "meltano.txt": ["--script=requirements/meltano.py"],
     "restore-report.txt": [
-        *("--package=northflank-restore-report", "--all-extras"),
+        *("--package=northflank-restore-report", "--extra=alerts", "--extra=metrics"),
         "--no-emit-workspace",
     ],
     "tap.txt": ["--no-default-groups", "--no-emit-project"],

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
+import time
 from collections import OrderedDict
+from email.utils import formatdate
 from functools import lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -140,6 +142,9 @@ class Api:
             self._authenticate(request)
             spent = self.quota.spend(self.behaviour)
             headers = spent.headers
+            if self.behaviour.clock_ahead:
+                date = formatdate(time.time() + self.behaviour.clock_ahead, usegmt=True)
+                headers = {"date": date, **headers}
             if not spent.allowed:
                 return self._error(ApiError(429, "Too many requests"), headers)
             if fault and fault.kind == "body":

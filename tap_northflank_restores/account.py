@@ -9,10 +9,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tap_northflank_restores.errors import ConfigurationError, NotFoundError
+from tap_northflank_restores.ledger import moment
 from tap_northflank_restores.prefetch import ReadAhead, read_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
 
     from tap_northflank_restores.client import Client, Item
 
@@ -68,7 +70,12 @@ class CachedIterator(Generic[T]):
 
 
 class Account:
-    """The projects and addons of a sync."""
+    """The projects and addons of a sync.
+
+    Attributes:
+        read_at: When the first page of each listing that was read to its end was answered, by the
+            project whose addons it has; the listing of projects is under an empty id.
+    """
 
     def __init__(
         self,
@@ -100,6 +107,7 @@ class Account:
         self._sample = SAMPLE if sample else None
         self._idle = idle
         self._early = None if self._named or self._workers <= 1 else early
+        self.read_at: dict[str, datetime] = {}
         self._projects = CachedIterator(self._list_projects())
         self._addons = CachedIterator(self._list_addons())
 
@@ -171,7 +179,8 @@ class Account:
 
     def _list_projects(self) -> Iterator[Item]:
         seen = set()
-        for page in self._read_one(self._client.pages("projects", name="projects")):
+        pages = self._dated("", self._client.pages("projects", name="projects"))
+        for page in self._read_one(pages):
             for item in page:
                 if item["id"] not in seen:
                     seen.add(item["id"])
@@ -203,12 +212,20 @@ class Account:
 
     def _pages_of_project(self, project_id: str) -> Iterator[list[Item]]:
         try:
-            yield from self._client.pages("projects", project_id, "addons", name="addons")
+            pages = self._client.pages("projects", project_id, "addons", name="addons")
+            yield from self._dated(project_id, pages)
         except NotFoundError as error:
             if self._project_ids:
                 msg = f"Setting project_ids names {project_id}, which is not there: {error}"
                 raise ConfigurationError(msg) from error
             logger.warning("Project %s was deleted after it was listed; skipped.", project_id)
+
+    def _dated(self, project_id: str, pages: Iterator[list[Item]]) -> Iterator[list[Item]]:
+        first: list[Item] | None = None
+        for page in pages:
+            first = page if first is None else first
+            yield page
+        self.read_at[project_id] = moment(getattr(first, "date", None))
 
     def _read_ahead(
         self, sources: Iterable[tuple[T, Iterator[list[Item]]]], workers: int | None = None

@@ -30,6 +30,7 @@ from tap_northflank_restores.errors import (
     NotFoundError,
     QuotaExhaustedError,
 )
+from tap_northflank_restores.ledger import Page
 from tap_northflank_restores.masking import hide, masked
 from tap_northflank_restores.quota import (
     Quota,
@@ -293,7 +294,8 @@ class Client:
         response = self._request(url)
         self._on_response(name, response.status, response.seconds)
         if response.status == HTTPStatus.OK:
-            return decode(response.body, name)
+            items, pagination = decode(response.body, name)
+            return Page(items, response.headers.get("Date")), pagination
         parts = urlsplit(url)
         refusal = _refusal(parts.path, response)
         may_be_the_cursor = response.status in _CURSOR_REFUSED and "cursor=" in parts.query

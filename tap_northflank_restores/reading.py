@@ -212,6 +212,19 @@ class Reading:
         return {id_: self._marks[place] for id_, place in places if self._fates[place] & _SENT}
 
     @property
+    def count_sent(self) -> int:
+        """How many restores of the list were sent by `take`, in this pass or an earlier one."""
+        return self._fates.translate(_with(_SENT)).count(1)
+
+    @property
+    def left_out(self) -> int:
+        """How many restores completed before the start, and so are in no bookmark and not sent."""
+        if _OUTSIDE in self.differing:
+            return 0
+        apart = sum(bool(self._fates[self._places[id_]] & _LEFT_OUT) for id_ in self._pending)
+        return self._fates.translate(_with(_LEFT_OUT)).count(1) - apart
+
+    @property
     def proven(self) -> bool:
         """Whether what was held back is exactly what was delivered before."""
         return not self.differing
@@ -311,6 +324,8 @@ class Changes:
                 that were delivered.
         """
         self.delivered = before
+        self._last: Reading | None = None
+        self._again = 0
         self._before = before
         self._read = read
         self._start = start
@@ -330,8 +345,20 @@ class Changes:
             reading = yield from self._pass(everything=True, after=reading)
         again = reading.finish()
         while some := list(islice(again, _RESTORES_AT_ONCE)):
+            self._again += len(some)
             yield some
         self.delivered = reading.delivered
+        self._last = reading
+
+    @property
+    def sent(self) -> int:
+        """How many restores of the list were sent."""
+        return self._again + (self._last.count_sent if self._last else 0)
+
+    @property
+    def left_out(self) -> int:
+        """How many restores of the list completed before the start, and were not sent."""
+        return self._last.left_out if self._last else 0
 
     def _pass(
         self, *, everything: bool = False, after: Reading | None = None

@@ -30,6 +30,7 @@ PRIVATE_NAMES = (
     "_increment_stream_state",
     "_sync_records",
     "_write_batch_message",
+    "_write_schema_message",
     "_write_starting_replication_value",
     "_write_state_message",
 )
@@ -134,6 +135,16 @@ class PagedStream(Stream):
                     writer.write_records(stream_map.stream_alias, records)
                     self.count_written(len(records))
                 counter.increment(len(page))
+
+    def write_beside(self, records: list[Record]) -> None:
+        """Write records while another stream is being synced; their SCHEMA must be out."""
+        writer: MessageWriter = self._tap.message_writer  # type: ignore[assignment]
+        for stream_map in self.stream_maps:
+            writer.write_records(stream_map.stream_alias, self._mapped(stream_map, records))
+
+    def write_schema(self) -> None:
+        """Write the SCHEMA message."""
+        self._write_schema_message()
 
     def _mapped(self, stream_map: StreamMap, page: list[Record]) -> list[Record]:
         if type(stream_map) is SameRecordTransform and not stream_map.flattening_enabled:

@@ -17,6 +17,7 @@ from tap_northflank_restores.account import Addon, VanishedError
 from tap_northflank_restores.bookmark import REPLICATION_KEY
 from tap_northflank_restores.errors import AccessError, APIError, ConfigurationError, shown
 from tap_northflank_restores.instants import instant
+from tap_northflank_restores.ledger import ListRead
 from tap_northflank_restores.reading import Changes
 from tap_northflank_restores.records import TIME, chunks, shaper
 from tap_northflank_restores.sdk import PagedStream
@@ -25,6 +26,7 @@ from tap_northflank_restores.state import STREAM, RestoresState, interrupted_aft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
     from singer_sdk.helpers.types import Record
 
@@ -52,6 +54,7 @@ class NorthflankStream(PagedStream):
         """Start with nothing told."""
         super().__init__(tap)
         self._told: set[str] = set()
+        self._list_reads: list[Record] = []
 
     @property
     def tap(self) -> TapNorthflankRestores:
@@ -68,6 +71,7 @@ class NorthflankStream(PagedStream):
     @override
     def begin(self) -> None:
         self._told.clear()
+        self._list_reads.clear()
         self.tap.begin(self.name)
 
     @override
@@ -85,6 +89,57 @@ class NorthflankStream(PagedStream):
         self.tap.account.stop()
         if not self.is_sample:  # `--test` cuts each stream off, and goes on with the next.
             self.tap.end()
+
+    def list_read(self, read_at: datetime | None = None) -> ListRead | None:
+        """Return what takes note of a list that is to be read; None where nobody wants to know.
+
+        Args:
+            read_at: When the list was read, if its pages do not say.
+        """
+        wanted = self.tap.list_reads.is_wanted and not self.is_sample
+        return ListRead(read_at) if wanted else None
+
+    def is_read(
+        self, read: ListRead | None, project_id: str = "", addon_id: str = "", **counts: int | None
+    ) -> None:
+        """Say that a list was read to its end. Called once all its records were yielded.
+
+        Args:
+            read: What was taken note of.
+            project_id: The project that the list is of, if it is of one.
+            addon_id: The addon that the list is of, if it is of one.
+            counts: Counts of the record; without them all items were sent.
+        """
+        if read is None:
+            return
+        record: Record = {
+            "teamId": self.config.get("team_id") or "",
+            "projectId": project_id,
+            "addonId": addon_id,
+            "stream": self.name,
+            "readAt": f"{read.read_at:%Y-%m-%dT%H:%M:%SZ}",
+            "listed": read.listed,
+            "completed": None,
+            "pending": None,
+            "leftOut": 0,
+            "sent": read.listed,
+            "heldBack": 0,
+            "digest": read.digest,
+            "tapVersion": self.tap.plugin_version,
+        }
+        self._list_reads.append(record | counts)
+        if not self.writes_batches:
+            self._write_list_reads()
+
+    def _write_list_reads(self) -> None:
+        """Write what was said of lists. Called once all records so far are out."""
+        if self._list_reads:
+            self.tap.list_reads.write(self._list_reads)
+            self._list_reads.clear()
+
+    @override
+    def keep_state(self) -> None:
+        self._write_list_reads()
 
     def shaper(self, **ids: str) -> Callable[[Sequence[Item]], list[Record]]:
         """Return what makes records of items of the API.
@@ -119,8 +174,13 @@ class ProjectsStream(NorthflankStream):
 
     @override
     def get_pages(self) -> Iterator[list[Record]]:
-        shape = self.shaper()
-        yield from map(shape, chunks(self.tap.account.projects()))
+        account = self.tap.account
+        shape, read = self.shaper(), self.list_read()
+        pages = chunks(account.projects())
+        yield from map(shape, read.watch(pages) if read else pages)
+        if read and (read_at := account.read_at.get("")):
+            read.read_at = read_at
+            self.is_read(read)
 
 
 class AddonsStream(NorthflankStream):
@@ -131,9 +191,21 @@ class AddonsStream(NorthflankStream):
 
     @override
     def get_pages(self) -> Iterator[list[Record]]:
-        for project_id, addons in groupby(self.tap.account.addons(), itemgetter(0)):
+        account = self.tap.account
+        reads: dict[str, ListRead] = {}
+        for project_id, addons in groupby(account.addons(), itemgetter(0)):
             shape = self.shaper(projectId=project_id)
-            yield from map(shape, chunks(item for _, item in addons))
+            pages = chunks(item for _, item in addons)
+            if read := self.list_read():
+                reads[project_id] = read
+                pages = read.watch(pages)
+            yield from map(shape, pages)
+        for project_id, read_at in account.read_at.items():
+            if project_id:  # Also of a project without addons.
+                read = reads.get(project_id) or self.list_read()
+                if read:
+                    read.read_at = read_at
+                self.is_read(read, project_id)
 
 
 class AddonListStream(NorthflankStream):
@@ -151,17 +223,30 @@ class AddonListStream(NorthflankStream):
         account = self.tap.account
         segment = self.name.replace("_", "-")
         for addon, pages in account.read(account.to_read(), segment, self.list_name):
-            shape = self.shaper(projectId=addon.project_id, addonId=addon.id)
+            shape, read = (
+                self.shaper(projectId=addon.project_id, addonId=addon.id),
+                self.list_read(),
+            )
             try:
-                yield from map(shape, pages)
+                yield from map(shape, read.watch(pages) if read else pages)
             except VanishedError:
                 continue
+            self.is_read(read, addon.project_id, addon.id, **self.counts(read))
+
+    def counts(self, read: ListRead | None) -> dict[str, int | None]:
+        """Return what is counted of a list beside its items."""
+        del read
+        return {}
 
 
 class BackupsStream(AddonListStream):
     """The backups of each addon."""
 
     name = "backups"
+
+    @override
+    def counts(self, read: ListRead | None) -> dict[str, int | None]:
+        return _completed(read)
 
 
 class BackupSchedulesStream(AddonListStream):
@@ -203,6 +288,7 @@ class RestoresStream(NorthflankStream):
         """Start with nothing read."""
         super().__init__(tap)
         self._state: RestoresState | None = None
+        self._read: ListRead | None = None
 
     @property
     def begins_early(self) -> bool:
@@ -251,9 +337,19 @@ class RestoresStream(NorthflankStream):
                 raise
             else:
                 state.read(addon, changes.delivered)
+                self._say_read(addon, changes)
             progress.done += 1
             self.keep_state_in_time()
         state.complete()
+
+    def _say_read(self, addon: Addon, changes: Changes) -> None:
+        if read := self._read:
+            counts = _completed(read) | {
+                "leftOut": changes.left_out,
+                "sent": changes.sent,
+                "heldBack": read.listed - changes.left_out - changes.sent,
+            }
+            self.is_read(read, addon.project_id, addon.id, **counts)
 
     def _changes_of(self, state: RestoresState) -> Callable[[Addon, Iterator[list[Item]]], Changes]:
         """Return what gives the changes of an addon, from its first pages on."""
@@ -298,14 +394,19 @@ class RestoresStream(NorthflankStream):
         first = [pages]
 
         def read() -> Iterator[list[Item]]:
+            # Of several passes over the list, the last counts.
+            self._read = seen = self.list_read()
             for page in first.pop() if first else self.tap.account.read_again(addon, self.name):
                 self.tap.progress.read += len(page)
+                if seen is not None:
+                    seen.add(page)
                 yield page
 
         return read
 
     @override
     def keep_state(self) -> None:
+        super().keep_state()
         if self._state is not None:
             self._state.keep()
 
@@ -323,11 +424,57 @@ class RestoresStream(NorthflankStream):
         self.tap.progress.summarise()
 
 
+def _completed(read: ListRead | None) -> dict[str, int | None]:
+    """Return how many items of a list have a `completedAt`, and how many have none."""
+    return {"completed": read.listed - read.pending, "pending": read.pending} if read else {}
+
+
+class ListReadsStream(NorthflankStream):
+    """Each list that a sync read to its end: how many items it had, and how many were sent.
+
+    It costs no request: the other streams write it, each once the records of a list are out. The
+    key has no time, so a loader that merges keeps the last read of each list. Deselected by
+    default.
+    """
+
+    name = "list_reads"
+    primary_keys: ClassVar = ["teamId", "projectId", "addonId", "stream"]
+    selected_by_default = False
+
+    def __init__(self, tap: TapNorthflankRestores) -> None:
+        """Start with nothing written."""
+        super().__init__(tap)
+        self._account: object = None
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the other streams are to say what they read."""
+        return self.selected and not self.is_dropped
+
+    @override
+    def get_pages(self) -> Iterator[list[Record]]:
+        """Yield nothing: the other streams write it."""
+        yield from ()
+
+    def write(self, records: list[Record]) -> None:
+        """Write what was read.
+
+        Args:
+            records: With all properties of the schema.
+        """
+        if self._account is not self.tap.account:  # The first of a sync, perhaps before its turn.
+            self._account = self.tap.account
+            self.write_schema()
+        names = [name for name in self.schema["properties"] if self.mask["properties", name]]
+        self.write_beside([{name: record[name] for name in names} for record in records])
+
+
 STREAMS: tuple[type[NorthflankStream], ...] = (
     AddonDetailsStream,
     AddonsStream,
     BackupSchedulesStream,
     BackupsStream,
+    ListReadsStream,
     ProjectsStream,
     RestoresStream,
 )

@@ -139,6 +139,13 @@ class TapNorthflankRestores(Tap):
         return stream
 
     @property
+    def list_reads(self) -> streams.ListReadsStream:
+        """The stream that the others say in what they have read."""
+        stream = self.streams[streams.ListReadsStream.name]
+        assert isinstance(stream, streams.ListReadsStream)  # noqa: S101 - for the type
+        return stream
+
+    @property
     @override
     def catalog(self) -> Catalog:
         """The catalog that stream maps are checked against."""

@@ -85,7 +85,7 @@ def _properties(schema: dict[str, Any], path: str = "") -> Any:
 
 KEY = ["projectId", "addonId", "id"]
 GOLDEN = Path(__file__).parent / "golden" / "catalog-0.1.0.json"
-SINCE = {"addon_details"}  # streams that release 0.1.0 did not have
+SINCE = {"addon_details", "list_reads"}  # streams that release 0.1.0 did not have
 """What release 0.1.0 wrote with --discover. Never changed: each later release must read it."""
 
 

@@ -17,6 +17,7 @@ import os
 import threading
 from contextlib import nullcontext, redirect_stdout
 from datetime import datetime, timezone
+from hashlib import md5
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,16 @@ def as_instants(record: dict[str, Any]) -> dict[str, Any]:
     for name in ("restoreTimestamp", "completedAt"):
         row[name] = _instant(row[name])
     return row
+
+
+def digest_of(rows: list[dict[str, Any]]) -> int:
+    """What SQL makes of the rows of an addon, see `transform/models/marts/completeness.sql`."""
+    total = 0
+    for row in rows:
+        at = "" if row["completedAt"] is None else row["completedAt"]
+        text = f"{row['id']}|{row['status']}|{at}"
+        total += int(md5(text.encode(), usedforsecurity=False).hexdigest()[:8], 16)
+    return total
 
 
 def _instant(value: Any) -> int | None:
@@ -162,7 +173,7 @@ def _settle() -> None:
 
 
 def _catalog(deselected: str | None, *, full_table: bool) -> dict[str, Any]:
-    catalog = selecting("restores")
+    catalog = selecting("restores", "list_reads")
     for entry in catalog["streams"]:
         if entry["stream"] == "restores":
             if full_table:
@@ -195,6 +206,7 @@ class Warehouse:
 
     def __init__(self) -> None:
         self.rows: dict[Key, dict[str, Any]] = {}
+        self.reads: dict[tuple[str, str], dict[str, Any]] = {}
         self.state: dict[str, Any] = {}
 
     def load(self, lines: list[str]) -> int:
@@ -211,7 +223,19 @@ class Warehouse:
                 )
                 row.update(record)
                 sent += 1
+            elif message["type"] == "RECORD":
+                self.compare(message["record"])
         return sent
+
+    def compare(self, read: dict[str, Any]) -> None:
+        """Take what was said of a list: what it had must be here by now."""
+        addon = read["projectId"], read["addonId"]
+        there = sum(key[:2] == addon for key in self.rows)
+        assert there >= read["listed"] - read["leftOut"]
+        assert read["listed"] == read["leftOut"] + read["sent"] + read["heldBack"]
+        assert read["listed"] == read["completed"] + read["pending"]
+        assert min(read[name] for name in ("leftOut", "sent", "heldBack")) >= 0
+        self.reads[addon] = read
 
 
 class Lives(RuleBasedStateMachine):
@@ -388,6 +412,9 @@ class Lives(RuleBasedStateMachine):
         start = instant(self.start) if self.start else None
         listed = set()
         for addon in self.listed():
+            read = self.warehouse.reads[addon]
+            there = [as_instants(item) for item in self.world.restores(*addon)]
+            assert (read["listed"], read["digest"]) == (len(there), digest_of(there)), addon
             for item in self.world.restores(*addon):
                 key = (*addon, item["id"])
                 completed = as_instants(item)["completedAt"]

@@ -47,6 +47,8 @@ def the_way_of_the_sdk() -> Iterator[None]:
 def catalogs(draw: st.DrawFn) -> dict[str, Any]:
     """Return a catalog that selects much or little, was cut, or has what the tap does not know."""
     catalog: dict[str, Any] = json.loads(json.dumps(CATALOG))
+    # What is said of lists is written beside the records, and has the time.
+    catalog["streams"] = [each for each in catalog["streams"] if each["stream"] != "list_reads"]
     for entry in catalog["streams"]:
         properties = entry["schema"]["properties"]
         for each in entry["metadata"]:

@@ -32,6 +32,7 @@ PARAMETERS: dict[str, list[str]] = {
     "_increment_stream_state": ["self", "latest_record", "context"],
     "_sync_records": ["self", "context", "write_messages"],
     "_write_batch_message": ["self", "encoding", "manifest"],
+    "_write_schema_message": ["self"],
     "_write_starting_replication_value": ["self", "context"],
     "_write_state_message": ["self"],
 }

@@ -16,14 +16,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POLICIES, DRILLS, OLD = "restore_policies.csv", "drill_addons.csv", "addon_targets.csv"
+ATTESTATIONS = "restore_attestations.csv"
 PATTERNS = ("project", "addon", "type", "tag")
 COLUMNS = {
     POLICIES: (
         *("rule", *PATTERNS, "in_scope", "rto_minutes", "rpo_hours", "drill_interval_days"),
-        *("owner", "waiver_reason", "waiver_until", "valid_from"),
+        *("owner", "waiver_reason", "waiver_until", "valid_from", "attestation_required"),
     ),
     DRILLS: ("project", "addon", "source_project", "source_addon"),
+    ATTESTATIONS: (
+        *("project", "addon", "restore_id", "drilled_on", "result", "checked_by", "checked_on"),
+        *("minutes", "ticket", "note"),
+    ),
 }
+OPTIONAL = {"attestation_required"}
+"""Columns that a file of an earlier version does not have; empty then."""
 NUMBERS = ("rto_minutes", "rpo_hours", "drill_interval_days")
 DAYS = ("waiver_until", "valid_from")
 
@@ -49,11 +56,13 @@ def check(seeds: Path) -> None:
             "rule, project, addon and rto_minutes, and remove the file"
         )
     policies, drills = _rows(seeds / POLICIES), _rows(seeds / DRILLS)
+    attestations = _rows(seeds / ATTESTATIONS)
     for row in policies:
         _check_values(row)
     _check_contradictions(policies)
     _check_drills(drills)
-    if not policies and not drills:
+    _check_attestations(attestations)
+    if not policies and not drills and not attestations:
         return
     addons = _addons()
     if not addons:
@@ -65,6 +74,7 @@ def check(seeds: Path) -> None:
         source = row["source_project"], row["source_addon"]
         if not any(source == addon[:2] for addon in addons):
             sys.exit(f"{DRILLS}: there is no addon {'/'.join(source)} in the warehouse")
+    _check_that_attested_is_there(attestations, {addon[:2] for addon in addons})
 
 
 def _rows(path: Path) -> list[Row]:
@@ -79,16 +89,17 @@ def _rows(path: Path) -> list[Row]:
                     f"{path.name}: unknown column {name!r}; the columns are {', '.join(known)}"
                 )
         for name in known:
-            if name not in (reader.fieldnames or ()):
+            if name not in OPTIONAL and name not in (reader.fieldnames or ()):
                 sys.exit(f"{path.name}: the column {name} is missing")
         rows = []
         for row in reader:
             if None in row or None in row.values():
-                sys.exit(f"{path.name}: line {reader.line_num} does not have {len(known)} values")
+                columns = len(reader.fieldnames or ())
+                sys.exit(f"{path.name}: line {reader.line_num} does not have {columns} values")
             for name, value in row.items():
                 if value != value.strip():
                     sys.exit(f"{path.name}: line {reader.line_num}: blanks around {name} {value!r}")
-            rows.append(row)
+            rows.append(dict.fromkeys(known, "") | row)
         return rows
 
 
@@ -96,11 +107,12 @@ def _check_values(row: Row) -> None:
     if not row["rule"] or row["rule"] == "default":
         sys.exit(f"{POLICIES}: a rule needs a name, other than default: {','.join(row.values())}")
     wrong = f"{POLICIES}: the rule {row['rule']} has {{}} {{!r}}; it takes {{}}"
-    if row["in_scope"].lower() not in {"", "true", "false"}:
-        sys.exit(wrong.format("in_scope", row["in_scope"], "true or false"))
+    for name in ("in_scope", "attestation_required"):
+        if row[name].lower() not in {"", "true", "false"}:
+            sys.exit(wrong.format(name, row[name], "true or false"))
     for name in NUMBERS:
         given = row[name]
-        if given and (not re.fullmatch(r"[0-9]{1,7}([.][0-9]{1,3})?", given) or not float(given)):
+        if given and not _is_positive(given):
             sys.exit(wrong.format(name, given, "a number greater than 0"))
     for name in DAYS:
         if row[name] and not _is_day(row[name]):
@@ -110,6 +122,10 @@ def _check_values(row: Row) -> None:
             f"{POLICIES}: the rule {row['rule']} has one of waiver_reason and waiver_until; a "
             "waiver needs both"
         )
+
+
+def _is_positive(text: str) -> bool:
+    return bool(re.fullmatch(r"[0-9]{1,7}([.][0-9]{1,3})?", text) and float(text))
 
 
 def _is_day(text: str) -> bool:
@@ -141,6 +157,56 @@ def _check_drills(rows: list[Row]) -> None:
     for one, other in combinations(rows, 2):
         if (one["project"], one["addon"]) == (other["project"], other["addon"]):
             sys.exit(f"{DRILLS}: {one['project']}/{one['addon']} is declared twice")
+
+
+def _check_attestations(rows: list[Row]) -> None:
+    seen = set()
+    for row in rows:
+        line = ",".join(row.values())
+        if not all(row[name] for name in ("project", "addon", "result", "checked_by")):
+            sys.exit(f"{ATTESTATIONS}: a value is missing in the line {line}")
+        if bool(row["restore_id"]) == bool(row["drilled_on"]):
+            sys.exit(
+                f"{ATTESTATIONS}: a line has either restore_id, or drilled_on for a drill that "
+                f"left no restore: {line}"
+            )
+        _check_attestation(row)
+        what = _attested(row)
+        if what in seen:
+            sys.exit(f"{ATTESTATIONS}: {what} is attested twice: keep one line")
+        seen.add(what)
+
+
+def _check_attestation(row: Row) -> None:
+    wrong = f"{ATTESTATIONS}: the attestation of {_attested(row)} has {{}} {{!r}}; it takes {{}}"
+    if row["result"] not in {"passed", "failed"}:
+        sys.exit(wrong.format("result", row["result"], "passed or failed"))
+    for name in ("checked_on", "drilled_on"):
+        if not _is_day(row[name]) and (row[name] or name == "checked_on"):
+            sys.exit(wrong.format(name, row[name], "a day such as 2026-12-31"))
+    if row["checked_on"] < row["drilled_on"]:
+        sys.exit(wrong.format("checked_on", row["checked_on"], "no day before drilled_on"))
+    if row["minutes"] and not _is_positive(row["minutes"]):
+        sys.exit(wrong.format("minutes", row["minutes"], "a number greater than 0"))
+    if row["minutes"] and row["restore_id"]:
+        nothing = "nothing, as the restore has its times"
+        sys.exit(wrong.format("minutes", row["minutes"], nothing))
+
+
+def _attested(row: Row) -> str:
+    what = row["restore_id"] or f"drill of {row['drilled_on']}"
+    return f"{row['project']}/{row['addon']}/{what}"
+
+
+def _check_that_attested_is_there(rows: list[Row], addons: set[tuple[str, str]]) -> None:
+    restores = _restores({row["restore_id"] for row in rows if row["restore_id"]})
+    for row in rows:
+        if row["restore_id"]:
+            if restores is not None and _attested(row) not in restores:
+                sys.exit(f"{ATTESTATIONS}: there is no restore {_attested(row)} in the warehouse")
+        elif (row["project"], row["addon"]) not in addons:
+            addon = f"{row['project']}/{row['addon']}"
+            sys.exit(f"{ATTESTATIONS}: there is no addon {addon} in the warehouse")
 
 
 def _fits(text: str, pattern: str) -> bool:
@@ -190,6 +256,32 @@ def _addons() -> list[Addon]:
             found[project, addon] = now
     connection.close()
     return list(found.values())
+
+
+def _restores(ids: set[str]) -> set[str] | None:
+    """Return the keys of the restores with these ids; None where the table cannot be read here."""
+    source = os.environ.get("TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA", "northflank")
+    connection = _connect() if ids else None
+    if connection is None:
+        return None
+    cursor = connection.cursor()
+    cursor.execute(
+        "select column_name from information_schema.columns "  # noqa: S608 - names of ours
+        f"where table_schema = '{source}' and table_name = 'restores'"
+    )
+    there = {name.lower(): name for (name,) in cursor.fetchall()}
+    columns = [there.get(name) for name in ("projectid", "addonid", "id")]
+    if None in columns:
+        return None
+    project, addon, id_ = (f'"{name}"' for name in columns)
+    texts = ", ".join("'{}'".format(each.replace("'", "''")) for each in sorted(ids))
+    cursor.execute(
+        f"select {project} || '/' || {addon} || '/' || {id_} "  # noqa: S608 - quoted
+        f'from "{source}"."restores" where {id_} in ({texts})'
+    )
+    found = {key for (key,) in cursor.fetchall()}
+    connection.close()
+    return found
 
 
 def _connect() -> Any:  # noqa: ANN401 - of either engine

@@ -32,12 +32,12 @@ from northflank_restore_report.delivery import (
     Mask,
     destinations,
 )
-from northflank_restore_report.marts import MartsError
 from northflank_restore_report.message import Message, of_all, of_changes, plain
 from northflank_restore_report.told import InFile, InWarehouse, ToldError
+from northflank_restore_report.warehouse import MartsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from datetime import timedelta
 
     from northflank_restore_report.changes import Told
@@ -142,23 +142,27 @@ class Alerts:
         return News(message, quiet, loud, watched.as_of if watched else record.as_of)
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Run the command; what goes wrong is a line on standard error."""
-    options, url = _options(arguments)
+def main(arguments: list[str], prog: str) -> int:
+    """Tell each destination what there is to tell.
+
+    Returns:
+        The exit code; what went wrong is a line on standard error.
+    """
+    options, url = _options(arguments, prog)
     try:
         all_ = destinations(options.destinations)
     except DestinationsError as error:
         # How a message would read can be seen before there is a place for it.
         if not options.dry_run or options.destinations or os.environ.get(URLS):
-            asking.fail(str(error), asking.WRONG_USE)
+            return asking.failed(str(error), asking.WRONG_USE)
         all_ = [Destination(ONLY, "")]
     mask = Mask(url, all_)
     failures = []
+    watched, code = None, 0
     try:
         watched = asking.watched(url, options.schema)
     except MartsError as error:
-        watched = None
-        failures.append(mask(str(error)))
+        failures, code = [mask(str(error))], asking.FAILED
     alerts = Alerts(
         watched=watched,
         where=options.where or f"addon_recoverability in the schema {options.schema}",
@@ -171,7 +175,6 @@ def run(arguments: Sequence[str]) -> None:
         Ended(match["name"], int(match["code"]), plain(mask(match["reason"] or "")))
         for match in options.job
     ]
-    undelivered = False
     try:
         store = _store(options, url)
         if options.dry_run:
@@ -182,12 +185,11 @@ def run(arguments: Sequence[str]) -> None:
             for destination in all_:
                 if failure := alerts.tell(destination, store):
                     failures.append(f"{destination.name}: not delivered, {failure}")
-                    undelivered = True
-    except ToldError as error:
-        asking.fail("\n".join([*failures, mask(str(error))]))
-    if failures:
-        code = asking.NOT_SO if undelivered and watched else asking.FAILED
-        asking.fail("\n".join(failures), code)
+                    code = code or asking.NOT_SO
+    except (MartsError, ToldError) as error:
+        # Without a warehouse both say the same.
+        failures, code = list(dict.fromkeys([*failures, mask(str(error))])), asking.FAILED
+    return asking.failed("\n".join(failures), code) if failures else code
 
 
 def _show(
@@ -221,8 +223,8 @@ def _ended(text: str) -> re.Match[str]:
     return match
 
 
-def _options(arguments: Sequence[str]) -> tuple[argparse.Namespace, str]:
-    parser = asking.parser("alerts", "Tell each destination, once, what has become worse.")
+def _options(arguments: list[str], prog: str) -> tuple[argparse.Namespace, str]:
+    parser = asking.parser(prog, "Tell each destination, once, what has become worse.")
     parser.add_argument(
         "--destinations",
         type=Path,
@@ -254,5 +256,4 @@ def _options(arguments: Sequence[str]) -> tuple[argparse.Namespace, str]:
         "--dry-run", action="store_true", help="print what would be told, and keep nothing"
     )
     asking.add_max_age(parser)
-    options = parser.parse_args(arguments)
-    return options, asking.warehouse(parser, options)
+    return asking.read(parser, arguments)

@@ -75,10 +75,14 @@ def _not_restored(findings: Findings) -> list[str]:
 
 def _durations(findings: Findings) -> Iterator[tuple[str, ...]]:
     for row in findings.durations:
-        targets = {words.duration(row.shortest_target): 0, words.duration(row.longest_target): 0}
-        within = f"{row.within:,} of {row.restores:,}, {words.share(row.within, row.restores)}"
+        targets = {
+            words.duration(row.shortest_target_minutes): 0,
+            words.duration(row.longest_target_minutes): 0,
+        }
+        share = words.share(row.within_target, row.restores)
+        within = f"{row.within_target:,} of {row.restores:,}, {share}"
         name = row.database_type or "all"
-        yield name, words.duration(row.p50), row.late, " to ".join(targets), within
+        yield name, words.duration(row.p50_minutes), row.late, " to ".join(targets), within
 
 
 def _failures(findings: Findings) -> list[str]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, NoReturn
 
-from northflank_restore_report.marts import marts
-from northflank_restore_report.options import DSN, PASSWORD
+from northflank_restore_report.options import (
+    DSN,
+    URL,
+    add_warehouse,
+    check_warehouse,
+    warehouse_url,
+)
+from northflank_restore_report.warehouse import open_warehouse
 from northflank_restore_report.watched import look
 
 if TYPE_CHECKING:
@@ -21,33 +26,25 @@ FAILED, WRONG_USE, NOT_SO = 1, 2, 3
 MAX_AGE_HOURS = 26
 """How old the marts may be: a build a day, and some time for it."""
 
+REPEATING = ("unrecognized arguments", "is neither a command nor", ": invalid ")
+"""What is in an error that repeats an argument."""
+
 
 class Parser(argparse.ArgumentParser):
     """Options of which none is repeated in an error: one may have been a URL with a secret."""
 
     def error(self, message: str) -> NoReturn:
         """End with a line."""
-        if message.startswith("unrecognized arguments"):
-            message = "there is an argument that the command does not take, see --help"
-        elif message.startswith("argument ") and ": invalid " in message:
-            message = message.partition(": invalid ")[0] + ": this is no value for it, see --help"
+        if any(part in message for part in REPEATING):
+            option = message.partition(": ")[0] if message.startswith("argument ") else "arguments"
+            message = f"{option}: there is one that the command does not take, see --help"
         super().error(message)
 
 
-def parser(command: str, description: str) -> Parser:
+def parser(prog: str, description: str) -> Parser:
     """Return what reads the options that all have."""
-    found = Parser(
-        prog=f"northflank-restore-report {command}", description=description, allow_abbrev=False
-    )
-    found.add_argument(
-        "--dsn",
-        help=f"the warehouse, without a password; by default that of ${DSN}, which may have one",
-    )
-    found.add_argument(
-        "--schema",
-        default=os.environ.get("DBT_SCHEMA", "restore_analytics"),
-        help="schema of the marts (%(default)s)",
-    )
+    found = Parser(prog=prog, description=description, allow_abbrev=False)
+    add_warehouse(found)
     return found
 
 
@@ -62,16 +59,14 @@ def add_max_age(found: Parser) -> None:
     )
 
 
-def warehouse(found: Parser, options: argparse.Namespace) -> str:
-    """Return the URL of the warehouse; without one the process ends."""
-    if options.dsn and PASSWORD.search(options.dsn):
-        found.error(
-            f"--dsn takes no password, as all users of a machine see its command lines: set {DSN}"
-        )
-    url = options.dsn or os.environ.get(DSN)
+def read(found: Parser, arguments: list[str]) -> tuple[argparse.Namespace, str]:
+    """Return the options and the URL of the warehouse; wrong ones end the process."""
+    options = found.parse_args(arguments)
+    check_warehouse(found, options)
+    url = warehouse_url(options)
     if not url:
-        found.error(f"which warehouse? Give --dsn, or set {DSN}")
-    return str(url)
+        found.error(f"which warehouse? Give its URL, or set {URL} or {DSN}")
+    return options, url
 
 
 def watched(url: str, schema: str) -> Watched:
@@ -80,8 +75,8 @@ def watched(url: str, schema: str) -> Watched:
     Raises:
         MartsError: they cannot be read.
     """
-    with marts(url, schema) as connection:
-        return look(connection)
+    with open_warehouse(url, schema) as warehouse:
+        return look(warehouse)
 
 
 def max_age(options: argparse.Namespace) -> timedelta:
@@ -89,7 +84,7 @@ def max_age(options: argparse.Namespace) -> timedelta:
     return timedelta(hours=options.max_age)
 
 
-def fail(line: str, code: int = FAILED) -> NoReturn:
-    """End with a line on standard error."""
+def failed(line: str, code: int = FAILED) -> int:
+    """Say in a line why a command failed, and return its exit code."""
     sys.stderr.write(f"{line}\n")
-    raise SystemExit(code)
+    return code

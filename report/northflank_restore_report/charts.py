@@ -27,7 +27,7 @@ OUTCOME_COLOURS = dict(zip(OUTCOMES, (GREEN, VERMILLION, ORANGE, SKY, GREY), str
 EVIDENCE_COLOURS = dict(
     zip(
         EVIDENCE,
-        (GREEN, LIGHT_ORANGE, LIGHT_GREEN, BROWN, VERMILLION, PALE, GREY, PALEST),
+        (GREEN, LIGHT_ORANGE, LIGHT_GREEN, ORANGE, BROWN, VERMILLION, PALE, GREY, PALEST),
         strict=True,
     )
 )
@@ -104,21 +104,21 @@ def restores_over_time(days: Sequence[Day]) -> Spec:
 def durations_against_target(durations: Sequence[Durations]) -> Spec:
     """Draw for each type of database where 90 of 100 restores lie, and the target."""
     of_types = [row for row in durations if row.database_type is not None]
-    longest = max(max(row.p95, row.longest_target) for row in of_types)
+    longest = max(max(row.p95_minutes, row.longest_target_minutes) for row in of_types)
     unit, minutes = ("hours", 60) if longest > HOURS_FROM else ("minutes", 1)
     rows = [
         {
             "type": row.database_type,
-            "p05": row.p05 / minutes,
-            "p25": row.p25 / minutes,
-            "p50": row.p50 / minutes,
-            "p75": row.p75 / minutes,
-            "p95": row.p95 / minutes,
-            "target": row.shortest_target / minutes,
-            "longest": row.longest_target / minutes,
-            "median": words.duration(row.p50),
-            "late": words.duration(row.p95),
-            "within": f"{row.within:,} of {row.restores:,}",
+            "p05": row.p05_minutes / minutes,
+            "p25": row.p25_minutes / minutes,
+            "p50": row.p50_minutes / minutes,
+            "p75": row.p75_minutes / minutes,
+            "p95": row.p95_minutes / minutes,
+            "target": row.shortest_target_minutes / minutes,
+            "longest": row.longest_target_minutes / minutes,
+            "median": words.duration(row.p50_minutes),
+            "late": words.duration(row.p95_minutes),
+            "within": f"{row.within_target:,} of {row.restores:,}",
         }
         for row in of_types
     ]

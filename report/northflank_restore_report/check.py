@@ -8,17 +8,19 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from northflank_restore_report import asking, words
-from northflank_restore_report.marts import VERDICTS, MartsError
+from northflank_restore_report.marts import VERDICTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from northflank_restore_report.watched import Database
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Print a line for each database that is worse than allowed, and end with 3 if there is one."""
-    parser = asking.parser("check", run.__doc__ or "")
+def main(arguments: list[str], prog: str) -> int:
+    """Print a line for each database that is worse than allowed, and end with 3 if there is one.
+
+    Raises:
+        MartsError: the marts cannot be read.
+    """
+    parser = asking.parser(prog, (main.__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--worse-than",
         choices=VERDICTS,
@@ -33,26 +35,21 @@ def run(arguments: Sequence[str]) -> None:
         help="look at these databases only, such as 'shop/*': project id, slash, addon id",
     )
     asking.add_max_age(parser)
-    options = parser.parse_args(arguments)
-    url = asking.warehouse(parser, options)
-    try:
-        watched = asking.watched(url, options.schema)
-    except MartsError as error:
-        asking.fail(str(error))
+    options, url = asking.read(parser, arguments)
+    watched = asking.watched(url, options.schema)
     if datetime.now(timezone.utc) - watched.refreshed_at > asking.max_age(options):
         at = words.instant(watched.refreshed_at)
-        asking.fail(f"The marts were computed too long ago, {at}: make them anew")
+        return asking.failed(f"The marts were computed too long ago, {at}: make them anew")
     databases = [row for row in watched.current if fnmatchcase(row.addon_key, options.only)]
     if not databases and options.only != "*":
-        asking.fail("No database in scope fits the pattern of --only", asking.WRONG_USE)
+        return asking.failed("No database in scope fits the pattern of --only", asking.WRONG_USE)
     worse = [row for row in databases if is_worse(row, options.worse_than)]
     for row in worse:
         sys.stdout.write(f"{row.addon_key}: {row.verdict}; {words.sentence(row.reason)}\n")
     limit = f"worse than {options.worse_than}" if options.worse_than else "to act on"
     of = words.count(len(databases), "database")
     sys.stdout.write(f"{len(worse):,} of {of} {limit}\n")
-    if worse:
-        raise SystemExit(asking.NOT_SO)
+    return asking.NOT_SO if worse else 0
 
 
 def is_worse(row: Database, than: str | None) -> bool:

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import csv
 import unicodedata
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, TextIO
 
-from psycopg import sql
-from psycopg.rows import tuple_row
+from northflank_restore_report.marts import in_utc
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
-    import psycopg
+    from northflank_restore_report.warehouse import Warehouse
 
 ORDERED_BY = {
-    "addon_recoverability": ("verdict_rank", "addon_key"),
-    "restore_drill_evidence": ("quarter_start", "addon_key"),
-    "restore_attempts": ("counted_at", "restore_key"),
-    "backup_status": ("addon_key",),
-    "evidence_changes": ("seen_at", "change_key"),
-    "data_problems": ("problem", "restore_key"),
+    "addon_recoverability": 'verdict_rank, addon_key collate "C"',
+    "restore_drill_evidence": 'quarter_start, addon_key collate "C"',
+    "restore_attempts": 'counted_at, restore_key collate "C"',
+    "backup_status": 'addon_key collate "C"',
+    "evidence_changes": 'seen_at, change_key collate "C"',
+    "data_problems": 'problem collate "C", restore_key collate "C"',
 }
-"""The marts that are written, and the order of their rows."""
+"""The marts that are written, and the order of their rows: on each engine and server the same."""
 
 FORMULA = "=+-@\N{MINUS SIGN}"
 """What a text begins with that a spreadsheet would run."""
@@ -31,32 +31,45 @@ FORMULA = "=+-@\N{MINUS SIGN}"
 SKIPPED = ("Cc", "Cf", "Zl", "Zp", "Zs")
 """Categories of characters that a spreadsheet may skip before: blank, or not to be seen."""
 
-ROWS_AT_ONCE = 5000
 
-
-def write_csv_files(connection: psycopg.Connection[Any], folder: Path) -> list[Path]:
+def write_csv_files(warehouse: Warehouse, folder: Path) -> list[Path]:
     """Write a file for each mart into a folder, which is made if it is not there.
 
     The files are UTF-8 with a byte order mark, as spreadsheets want it. Times are ISO 8601 in UTC.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return [_write(connection, mart, folder / f"{mart}.csv") for mart in ORDERED_BY]
+    return [_write(warehouse, mart, folder / f"{mart}.csv") for mart in ORDERED_BY]
 
 
-def _write(connection: psycopg.Connection[Any], mart: str, path: Path) -> Path:
-    query = sql.SQL("select * from {} order by {}").format(
-        sql.Identifier(mart), sql.SQL(", ").join(map(sql.Identifier, ORDERED_BY[mart]))
-    )
-    with (
-        connection.cursor(mart, row_factory=tuple_row) as cursor,
-        path.open("w", newline="", encoding="utf-8-sig") as file,
-    ):
-        cursor.itersize = ROWS_AT_ONCE
-        cursor.execute(query)
-        writer = csv.writer(file)
-        writer.writerow([column.name for column in cursor.description or ()])
-        writer.writerows(list(map(_cell, row)) for row in cursor)
+def _write(warehouse: Warehouse, mart: str, path: Path) -> Path:
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        write_csv(warehouse, f"select * from {mart} order by {ORDERED_BY[mart]}", file)  # noqa: S608
     return path
+
+
+def write_csv(warehouse: Warehouse, query: str, file: TextIO, *, is_ordered: bool = True) -> int:
+    """Write the rows of a query, under the names of its columns; return how many there were.
+
+    Args:
+        warehouse: where they are.
+        query: what finds them.
+        file: what they are written to.
+        is_ordered: whether the query orders them; else they are ordered by their cells here.
+    """
+    writer = csv.writer(file)
+    count = 0
+    with warehouse.select(query) as (names, rows):
+        writer.writerow(names)
+        written = map(cells, rows)
+        for row in written if is_ordered else sorted(written, key=str):
+            writer.writerow(row)
+            count += 1
+    return count
+
+
+def cells(row: Iterable[object]) -> list[object]:
+    """Return what is written for the values of a row."""
+    return list(map(_cell, row))
 
 
 def _cell(value: object) -> object:
@@ -64,7 +77,7 @@ def _cell(value: object) -> object:
     if isinstance(value, str) and _is_formula(value):
         return f"'{value}"
     if isinstance(value, datetime):
-        text = value.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+        text = in_utc(value).isoformat(timespec="milliseconds")
         return text.replace("+00:00", "Z")
     if isinstance(value, bool):
         return str(value).lower()

@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 from apprise import Apprise
 from apprise.common import NotifyFormat, NotifyType, OverflowMode
 
+from northflank_restore_report.errors import ReportError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -59,8 +61,8 @@ logging.getLogger("apprise").addHandler(STATUSES)
 logging.getLogger("apprise").propagate = False
 
 
-class DestinationsError(Exception):
-    """The destinations cannot be used; the message is one line, without any part of a URL."""
+class DestinationsError(ReportError):
+    """The destinations cannot be used; the message has no part of a URL."""
 
 
 @dataclass(frozen=True)

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import psycopg
-from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
-from psycopg.rows import dict_row
-
 from northflank_restore_report import words
+from northflank_restore_report.warehouse import MartsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import date, datetime
+    from datetime import date
+
+    from northflank_restore_report.warehouse import Warehouse
 
 VERDICTS = (
     "no backup",
     "stale backup",
     "never tested",
     "failing",
+    "not validated",
     "overdue",
     "slow",
     "proven",
@@ -31,9 +28,9 @@ VERDICTS = (
     "out of scope",
     "deleted",
 )
-"""The verdicts of `addon_recoverability`: the first six need action, the worst first."""
+"""The verdicts of `addon_recoverability`: the first seven need action, the worst first."""
 
-NEED_ACTION = VERDICTS[:6]
+NEED_ACTION = VERDICTS[:7]
 
 OUTCOMES = ("succeeded", "failed", "aborted", "running", "unknown")
 """The outcomes of `restore_attempts`."""
@@ -42,6 +39,7 @@ EVIDENCE = (
     "within target",
     "over target",
     "time not known",
+    "not validated",
     "only failures",
     "not tested",
     "not yet",
@@ -51,7 +49,7 @@ EVIDENCE = (
 """What `restore_drill_evidence` says of an addon in a quarter."""
 
 TESTED = EVIDENCE[:3]
-COUNTED = EVIDENCE[:6]
+COUNTED = EVIDENCE[:7]
 """Evidence that counts as a database to be tested."""
 
 STALE_SHOWN = 3
@@ -60,10 +58,6 @@ FEW = 20
 """Of fewer restores the slowest is shown, as a 95th percentile would be made up between two."""
 
 T = TypeVar("T")
-
-
-class MartsError(Exception):
-    """The marts cannot be read; the message is one line that says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +82,7 @@ class Addon:
     """A row of `addon_recoverability`; times in UTC, durations in minutes, rates from 0 to 1."""
 
     addon_key: str
+    team_id: str | None
     project_id: str
     project_name: str
     addon_id: str
@@ -146,7 +141,7 @@ class Quarter:
 
 @dataclass(frozen=True)
 class Day:
-    """The attempts of a day in all projects, by outcome."""
+    """The attempts of a day in all projects, by outcome: a row of `restores_by_day`."""
 
     day: date
     succeeded: int
@@ -158,26 +153,26 @@ class Day:
 
 @dataclass(frozen=True)
 class Durations:
-    """How long the successful restores of a year took, in minutes; of all types without one."""
+    """How long the successful restores of a year took: a row of `restore_durations`."""
 
     database_type: str | None
     restores: int
-    p05: float
-    p25: float
-    p50: float
-    p75: float
-    p95: float
-    longest: float
-    within: int
-    shortest_target: float
-    longest_target: float
+    p05_minutes: float
+    p25_minutes: float
+    p50_minutes: float
+    p75_minutes: float
+    p95_minutes: float
+    longest_minutes: float
+    within_target: int
+    shortest_target_minutes: float
+    longest_target_minutes: float
 
     @property
     def late(self) -> str:
         """The 95th percentile as text, or of few restores the slowest."""
         if self.restores < FEW:
-            return f"{words.duration(self.longest)} (slowest)"
-        return words.duration(self.p95)
+            return f"{words.duration(self.longest_minutes)} (slowest)"
+        return words.duration(self.p95_minutes)
 
 
 @dataclass(frozen=True)
@@ -226,6 +221,7 @@ class Findings(NamedTuple):
     """All that the report shows."""
 
     info: Info
+    engine: str
     warehouse: str
     addons: list[Addon]
     quarters: list[Quarter]
@@ -264,154 +260,81 @@ class Findings(NamedTuple):
         return [addon for addon in self.addons if not addon.is_current]
 
 
+# Texts are ordered by their characters, so that the order is the same on each engine and server.
 ADDONS = """
 select {columns} from addon_recoverability
-order by is_current desc, verdict_rank, last_success_at nulls first, addon_key
+order by is_current desc, verdict_rank, last_success_at nulls first, addon_key collate "C"
 """
-QUARTERS = "select {columns} from restore_drill_evidence order by quarter_start, addon_key"
-DAYS = """
-select day, sum(successes)::bigint as succeeded, sum(failures)::bigint as failed,
-    sum(aborted)::bigint as aborted, sum(running)::bigint as running,
-    sum(unknown)::bigint as unknown
-from daily_restore_activity
-group by day
-order by day
+QUARTERS = """
+select {columns} from restore_drill_evidence order by quarter_start, addon_key collate "C"
 """
+DAYS = "select {columns} from restores_by_day order by day"
 DURATIONS = """
-select database_type, count(*) as restores,
-    percentile_cont(0.05) within group (order by duration_minutes) as p05,
-    percentile_cont(0.25) within group (order by duration_minutes) as p25,
-    percentile_cont(0.5) within group (order by duration_minutes) as p50,
-    percentile_cont(0.75) within group (order by duration_minutes) as p75,
-    percentile_cont(0.95) within group (order by duration_minutes) as p95,
-    max(duration_minutes) as longest,
-    count(*) filter (where within_target) as within,
-    min(target_minutes) as shortest_target, max(target_minutes) as longest_target
-from restore_attempts, refresh_info
-where outcome = 'succeeded' and duration_minutes is not null
-    and source_addon_key is not null
-    and counted_at <= as_of and counted_at > as_of - interval '8760 hours'
-group by grouping sets ((database_type), ())
-having count(*) > 0
-order by grouping(database_type), p95 desc, database_type
+select {columns} from restore_durations
+order by database_type is null, p95_minutes desc, database_type collate "C"
 """
-
-STALE = "select {columns} from load_freshness where is_stale order by last_read_at, part_key"
-PROBLEMS = "select {columns} from data_problems order by problem, restore_key"
+STALE = """
+select {columns} from load_freshness where is_stale order by last_read_at, part_key collate "C"
+"""
+PROBLEMS = """
+select {columns} from data_problems order by problem collate "C", restore_key collate "C"
+"""
 CHANGES = """
 select {columns} from evidence_changes where change_number > 1
-order by seen_at desc, quarter desc, addon_key
+order by seen_at desc, quarter collate "C" desc, addon_key collate "C"
 """
-READINGS = """
-select {columns} from restore_timestamp_readings
-where team_id in (select coalesce(team_id, '') from addon_recoverability where attempts > 0)
-order by team_id
-"""
+READINGS = 'select {columns} from restore_timestamp_readings order by team_id collate "C"'
 
 
-@contextmanager
-def marts(dsn: str, schema: str) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-    """Connect to a warehouse, for one consistent look at its marts.
-
-    Args:
-        dsn: URL of a PostgreSQL, also as SQLAlchemy has them (`postgresql+driver://`).
-        schema: the one that holds the marts.
-
-    Raises:
-        MartsError: the warehouse cannot be reached, or has no marts in that schema.
-    """
-    dsn, parts = _parts(dsn)
-    name = f"{parts.get('dbname', '')} on {parts.get('host', 'this machine')}"
-    try:
-        connection = psycopg.connect(dsn, row_factory=dict_row, application_name="restore report")
-    except psycopg.Error as error:
-        message = f"Cannot connect to the warehouse {name}: {_one_line(error)}"
-        raise MartsError(message) from error
-    with connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
-        search_path = sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema))
-        try:
-            connection.execute(search_path)
-            connection.execute("SET LOCAL timezone TO 'UTC'")
-            yield connection
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-            raise MartsError(
-                f"The schema {schema} of {name} does not have the marts of this version "
-                f"({_one_line(error)}): make them with ./dev meltano run dbt-postgres:build"
-            ) from error
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise MartsError(
-                f"The user of the URL may not read the marts of {name} ({_one_line(error)}): grant "
-                "it what docs/dbt-package.md lists"
-            ) from error
-
-
-def _parts(url: str) -> tuple[str, dict[str, Any]]:
-    """Return a URL as libpq takes it, and its parts.
-
-    Raises:
-        MartsError: it cannot be read, or its parts cannot be told apart; no part of it is shown, as
-            that may be the password.
-    """
-    scheme, separator, rest = url.partition("://")
-    dsn = scheme.partition("+")[0] + separator + rest
-    try:
-        parts = conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:
-        parts = {}
-    place, _, _ = rest.partition("?")
-    # With such a character in the password, libpq takes what is behind it for host or database.
-    odd = place.count("@") > 1 or "@" in place.partition("/")[2]
-    if not parts or odd or not re.fullmatch(r"[\d,]*", str(parts.get("port", ""))):
-        raise MartsError(
-            "The warehouse's URL is none such as postgresql://user:password@host:port/database; in "
-            "user and password write @ as %40, / as %2F, ? as %3F and % as %25"
-        )
-    return dsn, parts
-
-
-def read(connection: psycopg.Connection[dict[str, Any]]) -> Findings:
+def read(warehouse: Warehouse) -> Findings:
     """Read all that the report shows.
 
     Raises:
         MartsError: they were not computed to the end, or one half by a later run.
     """
-    infos = _rows(connection, Info, "select {columns} from refresh_info")
+    infos = _rows(warehouse, Info, "select {columns} from refresh_info")
     if not infos:
         raise MartsError("The mart refresh_info is empty: make the marts anew")
-    addons = _rows(connection, Addon, ADDONS)
+    addons = _rows(warehouse, Addon, ADDONS)
     if any(addon.as_of != infos[0].as_of for addon in addons):
         raise MartsError(
             "The marts are of two runs, of which the later one failed or is not done yet: make "
             "them anew with ./dev meltano run dbt-postgres:build"
         )
-    host = connection.info.host
+    restored = {addon.team_id or "" for addon in addons if addon.attempts}
+    readings = _rows(warehouse, Reading, READINGS)
     return Findings(
         info=infos[0],
-        warehouse=f"{connection.info.dbname} on {'this machine' if host[:1] in '/@' else host}",
+        engine=warehouse.engine,
+        warehouse=warehouse.name,
         addons=addons,
-        quarters=_rows(connection, Quarter, QUARTERS),
-        days=_rows(connection, Day, DAYS),
-        durations=_rows(connection, Durations, DURATIONS),
-        stale=_rows(connection, Part, STALE),
-        problems=_rows(connection, Problem, PROBLEMS),
-        changes=_rows(connection, Change, CHANGES),
-        readings=_rows(connection, Reading, READINGS),
+        quarters=_rows(warehouse, Quarter, QUARTERS),
+        days=_rows(warehouse, Day, DAYS),
+        durations=_rows(warehouse, Durations, DURATIONS),
+        stale=_rows(warehouse, Part, STALE),
+        problems=_rows(warehouse, Problem, PROBLEMS),
+        changes=_rows(warehouse, Change, CHANGES),
+        readings=[reading for reading in readings if reading.team_id in restored],
     )
 
 
-def _rows(connection: psycopg.Connection[dict[str, Any]], kind: type[T], query: str) -> list[T]:
+def _rows(warehouse: Warehouse, kind: type[T], query: str) -> list[T]:
     """Return the rows of a query as instances of a dataclass with those columns."""
-    names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    columns = sql.SQL(", ").join(map(sql.Identifier, names))
-    found = connection.execute(sql.SQL(query).format(columns=columns))
-    return [kind(**{name: _plain(row[name]) for name in names}) for row in found]
+    columns = ", ".join(f'"{field.name}"' for field in fields(kind))  # type: ignore[arg-type]
+    with warehouse.select(query.format(columns=columns)) as (_, rows):
+        return [kind(*map(_plain, row)) for row in rows]
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - of a column
-    return float(value) if isinstance(value, Decimal) else value
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime):
+        return in_utc(value)
+    return value
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split("LINE 1")[0].split())
+def in_utc(moment: datetime) -> datetime:
+    """Return an instant in UTC; one without a zone, as DuckDB may have it, is one of UTC."""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).astimezone(
+        timezone.utc
+    )

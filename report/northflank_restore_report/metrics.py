@@ -16,10 +16,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from northflank_restore_report import asking
-from northflank_restore_report.marts import VERDICTS, MartsError
+from northflank_restore_report.errors import ReportError
+from northflank_restore_report.marts import VERDICTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from northflank_restore_report.watched import Database, Watched
@@ -138,25 +139,28 @@ class Marts(Collector):
         )
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Write the file in place of an older one, as a whole."""
-    parser = asking.parser("metrics", run.__doc__ or "")
+def main(arguments: list[str], prog: str) -> int:
+    """Write the file in place of an older one, as a whole.
+
+    Raises:
+        ReportError: the marts cannot be read, or the file cannot be written.
+    """
+    parser = asking.parser(prog, (main.__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--out",
         type=Path,
         default=Path(os.environ.get(FILE) or f"output/northflank{SUFFIX}"),
         help=f"the file, which ends in {SUFFIX}; ${FILE} or %(default)s",
     )
-    options = parser.parse_args(arguments)
-    url = asking.warehouse(parser, options)
+    options, url = asking.read(parser, arguments)
     if options.out.suffix != SUFFIX:
         parser.error(f"the node exporter reads only files that end in {SUFFIX}")
+    watched = asking.watched(url, options.schema)
     try:
-        write(asking.watched(url, options.schema), options.out)
-    except MartsError as error:
-        asking.fail(str(error))
+        write(watched, options.out)
     except OSError as error:
-        asking.fail(f"The file cannot be written: {error}")
+        raise ReportError(f"The file cannot be written: {error}") from None
+    return 0
 
 
 def write(watched: Watched, path: Path) -> None:

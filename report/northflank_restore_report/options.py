@@ -1,44 +1,59 @@
-"""The options of the report, read before anything is done; and where the warehouse is."""
+"""The options that all commands share: which warehouse, and which schema of it."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+URL = "RESTORE_REPORT_URL"
+"""Variable that names the warehouse, whatever engine it is."""
 
 DSN = "TARGET_POSTGRES_SQLALCHEMY_URL"
-"""Variable that names the warehouse: the loader's own setting."""
+"""Variable of the PostgreSQL loader, which names it where the first one is not set."""
 
 PASSWORD = re.compile(r"://[^@]*:.*@|password\s*=", re.IGNORECASE)
 """How a URL, or another form of it that libpq reads, has a password in it."""
 
+IS_URL = re.compile(r"[\w+]+://|\w+\s*=")
+"""How a URL begins, or a connection string of libpq."""
 
-def read(
-    arguments: list[str] | None = None, prog: str = "northflank-restore-report"
-) -> argparse.Namespace:
-    """Return the options; wrong ones end the process with a line and exit code 2."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description="Write the page and the CSV files.", allow_abbrev=False
-    )
+
+def add_warehouse(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where the marts are."""
+    variables = f"${URL}, or else of ${DSN}"
     parser.add_argument(
-        "--dsn",
-        help=f"the warehouse, as postgresql://user@host:port/database, without a password; by "
-        f"default that of ${DSN}, which may have one",
+        "url",
+        nargs="?",
+        help="the warehouse, as postgresql://user@host:port/database or duckdb:///folder/file.duckdb"
+        f", without a password; by default that of {variables}, which may have one",
     )
+    parser.add_argument("--dsn", help="the same, as an option")
     parser.add_argument(
         "--schema",
-        default=os.environ.get("DBT_SCHEMA", "restore_analytics"),
+        default=os.environ.get("DBT_SCHEMA") or "restore_analytics",
         help="schema of the marts (%(default)s)",
     )
-    parser.add_argument(
-        "--out", type=Path, default=Path("output/report.html"), help="the page (%(default)s)"
-    )
-    parser.add_argument("--csv", type=Path, help="folder of the CSV files (that of the page)")
-    parser.add_argument("--answers", action="store_true", help="print the five answers too")
-    options = parser.parse_args(arguments)
-    if options.dsn and PASSWORD.search(options.dsn):
+
+
+def check_warehouse(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Make `dsn` of both; one that cannot be ends the process with a line and exit code 2."""
+    if options.url and options.dsn:
+        parser.error("the warehouse is named twice: give the URL, or --dsn")
+    if options.url and not IS_URL.match(options.url):
+        parser.error(f"{options.url} is neither a command nor the URL of a warehouse")
+    options.dsn = options.dsn or options.url
+    has_user = options.dsn and not options.dsn.startswith("duckdb:")
+    if has_user and PASSWORD.search(options.dsn):
         parser.error(
-            f"--dsn takes no password, as all users of a machine see its command lines: set {DSN}"
+            "the URL takes no password here, as all users of a machine see its command lines: "
+            f"set {URL} or {DSN}"
         )
-    return options
+
+
+def warehouse_url(options: argparse.Namespace) -> str:
+    """Return the URL of the warehouse, from the options or the environment; empty without one."""
+    return options.dsn or os.environ.get(URL) or os.environ.get(DSN) or ""

@@ -20,7 +20,8 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from northflank_restore_report.changes import Job, Told
-from northflank_restore_report.marts import _parts
+from northflank_restore_report.errors import ReportError
+from northflank_restore_report.warehouse import _parts, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -53,8 +54,8 @@ CREATE TABLE IF NOT EXISTS {schema}.told (
 """
 
 
-class ToldError(Exception):
-    """What was told cannot be read or kept; the message is one line that says what to do."""
+class ToldError(ReportError):
+    """What was told cannot be read or kept."""
 
 
 @dataclass
@@ -256,12 +257,12 @@ class InWarehouse(Store):
             ) from None
         except psycopg.errors.InsufficientPrivilege as error:
             raise ToldError(
-                f"What was told cannot be kept in the schema {self._schema} ({_one_line(error)}): "
+                f"What was told cannot be kept in the schema {self._schema} ({one_line(error)}): "
                 f"create schema {self._schema} authorization the user of the URL, or give --state "
                 "with a file"
             ) from None
         except psycopg.Error as error:
-            raise ToldError(f"What was told cannot be kept: {_one_line(error)}") from None
+            raise ToldError(f"What was told cannot be kept: {one_line(error)}") from None
 
 
 class InFile(Store):
@@ -383,7 +384,3 @@ def _instant(value: datetime | str | None) -> datetime | None:
 
 def _not_written(changes: Mapping[str, Told | None], as_of: datetime | None) -> None:
     """Keep nothing: the record was only looked at."""
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split("LINE 1")[0].split())

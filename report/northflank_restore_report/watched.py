@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from northflank_restore_report.marts import MartsError
+from northflank_restore_report.marts import in_utc
+from northflank_restore_report.warehouse import MartsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from datetime import datetime
+    from northflank_restore_report.warehouse import Warehouse
 
 T = TypeVar("T")
-
-
-class Connection(Protocol):
-    """What `marts` yields, as far as it is used here: rows are read by the names of columns."""
-
-    def execute(self, query: str, /) -> Iterable[Mapping[str, Any]]:
-        """Return the rows of a query."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +59,14 @@ class Part:
 
 
 @dataclass(frozen=True)
+class _Info:
+    """The row of `refresh_info`, as far as it is read here."""
+
+    as_of: datetime
+    refreshed_at: datetime
+
+
+@dataclass(frozen=True)
 class Watched:
     """One consistent look at the marts.
 
@@ -86,36 +88,37 @@ class Watched:
         return [database for database in self.databases if database.is_watched]
 
 
-INFO = "select as_of, refreshed_at from refresh_info"
+INFO = "select {columns} from refresh_info"
 DATABASES = "select {columns} from addon_recoverability order by verdict_rank, addon_key"
 PARTS = "select {columns} from load_freshness order by last_read_at, part_key"
 
 
-def look(connection: Connection) -> Watched:
+def look(warehouse: Warehouse) -> Watched:
     """Read the marts.
 
     Raises:
         MartsError: they were not computed to the end, or one half by a later run.
     """
-    infos = list(connection.execute(INFO))
+    infos = _rows(warehouse, _Info, INFO)
     if not infos:
         raise MartsError("The mart refresh_info is empty: make the marts anew")
-    as_of = infos[0]["as_of"]
-    databases = _rows(connection, Database, DATABASES)
+    as_of, refreshed_at = infos[0].as_of, infos[0].refreshed_at
+    databases = _rows(warehouse, Database, DATABASES)
     if any(database.as_of != as_of for database in databases):
         raise MartsError(
             "The marts are of two runs, of which the later one failed or is not done yet: make "
             "them anew with ./dev meltano run dbt-postgres:build"
         )
-    parts = _rows(connection, Part, PARTS)
-    return Watched(as_of, infos[0]["refreshed_at"], databases, parts)
+    return Watched(as_of, refreshed_at, databases, _rows(warehouse, Part, PARTS))
 
 
-def _rows(connection: Connection, kind: type[T], query: str) -> list[T]:
+def _rows(warehouse: Warehouse, kind: type[T], query: str) -> list[T]:
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    rows = connection.execute(query.format(columns=", ".join(names)))
-    return [kind(**{name: _plain(row[name]) for name in names}) for row in rows]
+    with warehouse.select(query.format(columns=", ".join(names))) as (_, rows):
+        return [kind(*map(_plain, row)) for row in rows]
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - of a column
+    if isinstance(value, datetime):
+        return in_utc(value)
     return float(value) if isinstance(value, Decimal) else value

@@ -56,12 +56,13 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str
 
     def run(*arguments: str) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = 0
+        line = ""
         try:
-            main(list(arguments))
+            code = main(list(arguments))
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 1
+            line = f"{end.code}\n" if isinstance(end.code, str) else ""
         printed = capsys.readouterr()
-        return code, printed.out, printed.err
+        return code, printed.out, printed.err + line
 
     return run

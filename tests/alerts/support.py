@@ -23,14 +23,15 @@ RANKS = {
     "stale backup": 2,
     "never tested": 3,
     "failing": 4,
-    "overdue": 5,
-    "slow": 6,
-    "proven": 7,
-    "waived": 8,
-    "out of scope": 9,
-    "deleted": 10,
+    "not validated": 5,
+    "overdue": 6,
+    "slow": 7,
+    "proven": 8,
+    "waived": 9,
+    "out of scope": 10,
+    "deleted": 11,
 }
-NEED_ACTION = 6
+NEED_ACTION = 7
 COLUMNS = {
     "refresh_info": "as_of timestamptz, refreshed_at timestamptz",
     "addon_recoverability": "addon_key text, project_id text, project_name text, addon_name text,"

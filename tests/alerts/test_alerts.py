@@ -218,13 +218,13 @@ def test_a_verdict_of_newer_models_finds_its_place_by_its_rank(
     """Ranks move when a verdict comes between; what was told with the old ranks stays as it is."""
     marts.write({"shop/a": "slow", "shop/b": "proven", "shop/c": "proven"})
     run("alerts")
-    new = {"verdict": "not validated", "verdict_rank": 7, "needs_action": True}
-    proven = database("shop/b", "proven", verdict_rank=8)
+    new = {"verdict": "unseen", "verdict_rank": 8, "needs_action": True}
+    proven = database("shop/b", "proven", verdict_rank=9)
     marts.write([database("shop/a", "slow"), proven, database("shop/c", "proven") | new])
     run("alerts")
     marts.write([database("shop/a", "slow") | new, proven, database("shop/c", "slow")])
     run("alerts")
-    assert receiver.titles()[1:] == ["Restores: 1 not validated", "Restores: 1 slow"]
+    assert receiver.titles()[1:] == ["Restores: 1 unseen", "Restores: 1 slow"]
 
 
 def test_a_dry_run_prints_and_keeps_nothing(

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 
 from northflank_restore_report.marts import VERDICTS
-from northflank_restore_report.watched import look
+from northflank_restore_report.options import URL
 from tests.alerts.support import AS_OF, COLUMNS, RANKS, database, part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from tests.alerts.support import Marts
+    from tests.alerts.support import Marts, Receiver
 
     Run = Callable[..., tuple[int, str, str]]
 
@@ -84,36 +85,36 @@ def test_old_or_missing_marts_are_no_success(marts: Marts, run: Run) -> None:
     assert run("check", "--max-age", "31")[0] == 0
 
 
-class OnDuckDB:
-    """A DuckDB as `look` reads it."""
-
-    def __init__(self) -> None:
-        """Open one in memory."""
-        self._database = duckdb.connect()
-
-    def execute(self, query: str, /) -> list[dict[str, Any]]:
-        """Return the rows of a query by the names of their columns."""
-        cursor = self._database.execute(query)
-        names = [column[0] for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def test_marts_in_duckdb_are_read_as_well() -> None:
-    connection = OnDuckDB()
+def test_marts_in_duckdb_are_read_as_well(
+    receiver: Receiver, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(URL, f"duckdb:///{tmp_path / 'warehouse.duckdb'}")
     rows = {
-        "refresh_info": {"as_of": AS_OF, "refreshed_at": AS_OF},
+        "refresh_info": {"as_of": AS_OF, "refreshed_at": datetime.now(timezone.utc)},
         "addon_recoverability": {**database("shop/orders", "failing"), "as_of": AS_OF},
         "load_freshness": part("addons", "shop", stale=True),
     }
-    for table, row in rows.items():
-        connection.execute(f"CREATE TABLE {table} ({COLUMNS[table]})")
-        values = ", ".join("NULL" if v is None else f"'{v}'" for v in row.values())
-        connection.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({values})")  # noqa: S608
-    watched = look(connection)
-    assert watched.as_of == AS_OF
-    assert [row.addon_key for row in watched.current if row.needs_action] == ["shop/orders"]
-    assert [row.is_stale for row in watched.parts] == [True]
-    assert watched.databases[0].rpo_hours == 26.0
+    with duckdb.connect(tmp_path / "warehouse.duckdb") as connection:
+        connection.execute("CREATE SCHEMA restore_analytics; SET schema = 'restore_analytics'")
+        for table, row in rows.items():
+            connection.execute(f"CREATE TABLE {table} ({COLUMNS[table]})")
+            values = ", ".join("?" * len(row))
+            connection.execute(
+                f"INSERT INTO {table} ({', '.join(row)}) VALUES ({values})",  # noqa: S608
+                list(row.values()),
+            )
+    assert run("check")[:2] == (
+        3,
+        "shop/orders: failing; It is failing\n1 of 1 database to act on\n",
+    )
+    assert run("metrics", "--out", str(tmp_path / "northflank.prom")) == (0, "", "")
+    code, out, err = run("alerts")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "--state" in err
+    state = ["--state", str(tmp_path / "told.json")]
+    assert run("alerts", *state) == (0, "ops: Restores: 2 to act on\n", "")
+    assert run("alerts", *state) == (0, "ops: nothing new\n", "")
+    assert len(receiver.bodies()) == 1
 
 
 def test_a_verdict_that_there_is_not_is_wrong_use(run: Run) -> None:
@@ -124,17 +125,13 @@ def test_a_verdict_that_there_is_not_is_wrong_use(run: Run) -> None:
     ("name", "module"), [("alerts", "apprise"), ("metrics", "prometheus_client")]
 )
 def test_a_missing_extra_is_named(
-    name: str,
-    module: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    name: str, module: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for loaded in [key for key in sys.modules if key.startswith("northflank_restore_report.")]:
-        monkeypatch.delitem(sys.modules, loaded)
+    for loaded in ("alerts", "delivery", "metrics"):
+        monkeypatch.delitem(sys.modules, f"northflank_restore_report.{loaded}", raising=False)
+    for loaded in [key for key in sys.modules if key.partition(".")[0] == module]:
+        monkeypatch.setitem(sys.modules, loaded, None)
     monkeypatch.setitem(sys.modules, module, None)
-    from northflank_restore_report.commands import command  # noqa: PLC0415 - loaded anew
-
-    with pytest.raises(SystemExit) as end:
-        command([name])
-    assert f"pip install 'northflank-restore-report[{name}]'" in str(end.value.code)
-    assert not capsys.readouterr().out
+    code, out, err = run(name)
+    assert (code, out) == (1, "")
+    assert err.endswith(f"needs an extra: pip install 'northflank-restore-report[{name}]'\n")

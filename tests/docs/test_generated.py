@@ -33,6 +33,16 @@ def test_a_page_says_what_the_code_says(page: Path) -> None:
     assert generate.page(text) == text, f"{relative(page)} {AGAIN}"
 
 
+def test_the_decisions_in_a_pack_are_those_of_the_page() -> None:
+    text = generate.PACKED_DECISIONS.read_text(encoding="utf-8")
+    lines = generate.DECISIONS.read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ") and "| Held by |" not in line]
+
+    assert generate.decisions() == text, f"{relative(generate.PACKED_DECISIONS)} {AGAIN}"
+    said = " ".join(text.split())
+    assert said.count(" Why: ") == len([row for row in rows if "---" not in row]) > 20
+
+
 def test_the_definition_for_meltano_has_the_settings_of_the_tap() -> None:
     text = generate.PLUGIN.read_text(encoding="utf-8")
 
@@ -48,7 +58,7 @@ def test_the_entry_for_the_hub_is_that_of_the_tap() -> None:
 
     assert generate.hub() == text, f"{relative(generate.HUB)} {AGAIN}"
     assert entry["settings"] == definition["settings"]
-    assert sorted(entry["select"]) == sorted(tap["select"])
+    assert sorted([*entry["select"], "list_reads.*"]) == sorted(tap["select"])
     assert set(entry) <= HUB_KEYS
     assert entry["maintenance_status"] in {"active", "beta", "development", "inactive", "unknown"}
     assert entry["quality"] in {"gold", "silver", "bronze", "unknown"}

@@ -14,7 +14,7 @@ from demo.account import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-MODULES = ("demo", "orchestrate", "demo.report", "benchmarks")
+MODULES = ("demo", "orchestrate", "demo.report", "demo.evidence", "benchmarks")
 TRACE = """
 import runpy, sys
 def hook(event, args):

@@ -12,6 +12,7 @@ import yaml
 from demo import DemoError
 from demo.account import ROOT
 from demo.pipeline import Pipeline
+from northflank_restore_report.pack import verify
 from simulator import World
 from tests.alerts.support import receiving
 from tests.means import need_dbt
@@ -50,6 +51,11 @@ def test_a_sync_is_followed_by_models_and_report(
     there = sum(row["is_current"] for row in verdicts)
     assert file.read_text(encoding="utf-8").count("database_needs_action{") == there
     assert "tok3n-of-ops" not in pipeline.log.read_text()
+
+    pack = tmp_path / "report" / "pack.zip"
+    period = ("--from", "2026-04-01", "--to", "2026-06-30")
+    pipeline.meltano("invoke", "restore-report:evidence", *period, "--out", str(pack))
+    assert verify(pack).manifest["from"] == "2026-04-01"
 
 
 def test_schemas_are_those_of_the_environment(

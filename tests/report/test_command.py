@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from northflank_restore_report.__main__ import main
-from northflank_restore_report.options import DSN
+from northflank_restore_report.__main__ import COMMANDS, main
+from northflank_restore_report.options import DSN, URL
 from tests.report.conftest import one
 from tests.transform.warehouse import rows_of
 
@@ -106,6 +107,50 @@ def test_files_are_named(
 @pytest.fixture(autouse=True)
 def _no_warehouse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(DSN, raising=False)
+    monkeypatch.delenv(URL, raising=False)
+
+
+def test_the_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code == 0
+    told = capsys.readouterr().out
+    for name, command in COMMANDS.items():
+        assert re.search(rf"^  {name} +{command.summary}$", told, re.MULTILINE)
+
+
+def test_a_word_that_is_no_command_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["pgae"])
+    assert end.value.code == 2
+    assert "pgae is neither a command nor the URL" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["{url}"], ["page", "{url}"], ["page", "--dsn", "{url}"]], ids=" ".join
+)
+def test_the_warehouse_may_be_named_in_each_way(
+    words: list[str], report_of: Callable[[str], Report], tmp_path: Path
+) -> None:
+    report = report_of("one")
+    given = [word.format(url=report.warehouse.url) for word in words]
+    assert main([*given, "--out", str(tmp_path / "page.html")]) == 0
+    assert (tmp_path / "page.html").read_bytes() == report.page.read_bytes()
+
+
+def test_the_warehouse_may_be_named_by_either_variable(
+    report_of: Callable[[str], Report], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DSN, "postgresql://127.0.0.1:1/another")
+    monkeypatch.setenv(URL, report_of("one").warehouse.url)
+    assert main(["--out", str(tmp_path / "page.html")]) == 0
+
+
+def test_a_warehouse_that_is_named_twice_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["postgresql://h/w", "--dsn", "postgresql://h/w"])
+    assert end.value.code == 2
+    assert "named twice" in capsys.readouterr().err
 
 
 def failure(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -120,7 +165,7 @@ def failure(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_warehouse_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "set TARGET_POSTGRES_SQLALCHEMY_URL" in failure(capsys=capsys)
+    assert failure(capsys=capsys).endswith(f"set {URL} or {DSN}")
 
 
 def test_unreachable_warehouse_is_named_without_its_password(
@@ -170,7 +215,7 @@ def test_a_password_on_the_command_line_is_refused(
         main(["--dsn", url])
     told = capsys.readouterr().err
     assert end.value.code == 2
-    assert told.splitlines()[-1].endswith(f"set {DSN}")
+    assert told.splitlines()[-1].endswith(f"set {URL} or {DSN}")
     assert "hunter2" not in told
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from northflank_restore_report import words
-from northflank_restore_report.marts import VERDICTS, marts, read
+from northflank_restore_report.marts import VERDICTS, read
 from northflank_restore_report.page import SIGNS, page
+from northflank_restore_report.warehouse import open_warehouse
 from tests.report.conftest import NASTY, WORLDS
 
 if TYPE_CHECKING:
@@ -227,8 +228,8 @@ def test_words_are_not_broken_on_a_phone(
 def test_quarters_that_are_left_out_are_told(
     report_of: Callable[[str], Report], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with marts(report_of("company").warehouse.url, "restore_analytics") as connection:
-        findings = read(connection)
+    with open_warehouse(report_of("company").warehouse.url, "restore_analytics") as warehouse:
+        findings = read(warehouse)
     assert "The grid has the last" not in page(findings)
     quarters = {row.quarter for row in findings.quarters}
     monkeypatch.setattr("northflank_restore_report.page.QUARTERS_SHOWN", 2)
@@ -250,10 +251,10 @@ def test_headline_figures(desk: Seen, report_of: Callable[[str], Report]) -> Non
 
 def test_signs_tell_verdicts_apart_without_colour(desk: Seen) -> None:
     signs = desk.page.locator(".verdicts .sign").all_inner_texts()
-    assert len(set(signs)) == len(signs) == 7
+    assert len(set(signs)) == len(signs) == 8
     assert len({SIGNS[name] for name in VERDICTS[:-1]}) == len(VERDICTS) - 1
     keys = desk.page.locator(".key .cell").all_inner_texts()
-    assert len(set(keys)) == len(keys) == 8
+    assert len(set(keys)) == len(keys) == 9
 
 
 def test_databases_that_need_action_are_the_headline(

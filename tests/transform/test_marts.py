@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
@@ -474,6 +475,47 @@ def test_day_counts_all_outcomes(built: Warehouse, attempts: dict[str, Row]) -> 
         assert picked(days[key], *columns) == (len(of_day), *counts)
     slowest = days["2026-05-12/shop"]  # 600 minutes and 90, both of one day
     assert picked(slowest, "median_minutes", "longest_minutes") == (345, 600)
+
+
+def test_days_of_all_projects_add_up(built: Warehouse, attempts: dict[str, Row]) -> None:
+    days = built.mart("restores_by_day", "day")
+    for day, row in days.items():
+        outcomes = Counter(a["outcome"] for a in attempts.values() if a["counted_on"] == day)
+        assert row == {
+            "day": day,
+            "attempts": sum(outcomes.values()),
+            **{name: outcomes[name] for name in ("succeeded", "failed", "aborted", "running")},
+            "unknown": outcomes["unknown"],
+        }
+    assert sum(row["attempts"] for row in days.values()) == len(attempts) - 2
+
+
+def test_durations_are_those_of_a_year(built: Warehouse, attempts: dict[str, Row]) -> None:
+    measured = [
+        row
+        for row in attempts.values()
+        if row["outcome"] == "succeeded"
+        and row["duration_minutes"] is not None
+        and AS_OF - timedelta(days=365) < row["counted_at"] <= AS_OF
+    ]
+    rows = built.mart("restore_durations", "durations_key")
+    types = {row["database_type"] for row in measured}
+    assert set(rows) == {"all", *(f"type/{name}" for name in types)}
+    for row in rows.values():
+        name = row["database_type"]
+        of_type = [attempt for attempt in measured if name in {None, attempt["database_type"]}]
+        minutes = sorted(float(attempt["duration_minutes"]) for attempt in of_type)
+        assert (row["restores"], float(row["longest_minutes"])) == (len(minutes), minutes[-1])
+        assert row["within_target"] == sum(attempt["within_target"] for attempt in of_type)
+        for percent in (5, 25, 50, 75, 95):
+            place = (len(minutes) - 1) * percent / 100
+            low = minutes[int(place)]
+            high = minutes[min(int(place) + 1, len(minutes) - 1)]
+            expected = low + (high - low) * (place % 1)
+            assert float(row[f"p{percent:02}_minutes"]) == pytest.approx(expected, abs=0.001)
+        targets = [attempt["target_minutes"] for attempt in of_type]
+        assert row["shortest_target_minutes"] == min(targets)
+        assert row["longest_target_minutes"] == max(targets)
 
 
 def test_refresh_info_states_what_is_left_out(built: Warehouse) -> None:

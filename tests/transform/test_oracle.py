@@ -22,6 +22,7 @@ __all__ = ["engine"]
 AS_OF = datetime(2026, 7, 1, 12, tzinfo=timezone.utc)
 MIDDLE = AS_OF - timedelta(days=40)
 RTO, RPO_HOURS, INTERVAL = 60, 26, 90
+FORKED, CHECKED = 0.2, 0.5
 UNTESTED = "--exclude-resource-type=test"
 MARTS = [path.stem for path in (ROOT / "transform" / "models" / "marts").glob("*.sql")]
 
@@ -36,6 +37,8 @@ class Drill:
     started: datetime
     minutes: float
     status: str
+    check: str | None = None
+    is_fork: bool = False
 
     @property
     def ended(self) -> datetime:
@@ -49,6 +52,7 @@ class Database:
     key: str
     backups: dict[str, datetime] = field(default_factory=dict)
     completed: set[str] = field(default_factory=set)
+    must_be_checked: bool = False
     drills: list[Drill] = field(default_factory=list)
 
 
@@ -78,8 +82,19 @@ def lives(chance: random.Random, databases: int = 40) -> list[Database]:
                     made + timedelta(minutes=round(chance.uniform(5, room))),
                     chance.choice([20, 59, 61, 200]),
                     chance.choice(["completed", "completed", "failed", "aborted"]),
+                    chance.choice([None, None, "passed", "failed"]),
                 )
             )
+        if chance.random() < FORKED:
+            # A drill in a fork leaves no restore: only an attestation tells of it.
+            day = AS_OF.replace(hour=0) - timedelta(days=chance.choice([5, 60, 120]))
+            check = chance.choice(["passed", "failed"])
+            minutes = chance.choice([20, 200])
+            start = day - timedelta(minutes=minutes)
+            database.drills.append(
+                Drill(database.key, "", day, start, minutes, "completed", check, is_fork=True)
+            )
+        database.must_be_checked = chance.random() < CHECKED
         found.append(database)
     return found
 
@@ -92,7 +107,7 @@ def rows_until(
     restores: list[Row] = []
     for database in found:
         for n, drill in enumerate(database.drills):
-            if drill.ended > moment:
+            if drill.ended > moment or drill.is_fork:
                 continue
             if drill.target not in keys:
                 keys.append(drill.target)
@@ -135,6 +150,33 @@ def rows_until(
     return rows
 
 
+def attestations(found: list[Database]) -> list[dict[str, object]]:
+    """Return the attestations; each check was made three days after its restore, at most."""
+    rows = []
+    for database in found:
+        for n, drill in enumerate(database.drills):
+            if not drill.check:
+                continue
+            project, addon = drill.target.split("/")
+            day = drill.ended.date()
+            row: dict[str, object] = {
+                "project": project,
+                "addon": addon,
+                "result": drill.check,
+                "checked_by": "Ada",
+                "checked_on": min(day + timedelta(days=3), AS_OF.date()),
+            }
+            what = {"drilled_on": day, "minutes": drill.minutes}
+            rows.append(row | (what if drill.is_fork else {"restore_id": f"{drill.backup}-{n}"}))
+    return rows
+
+
+def outcome(drill: Drill) -> str:
+    """Return what became of a drill: nothing was restored if its data did not pass the check."""
+    failed = drill.status == "completed" and drill.check == "failed"
+    return "failed" if failed else drill.status
+
+
 def verdict(  # noqa: PLR0911 - one for each verdict
     database: Database, *, second_reading: bool, backups: bool
 ) -> str:
@@ -150,16 +192,22 @@ def verdict(  # noqa: PLR0911 - one for each verdict
         for drill in database.drills
         if backups or drill.target == database.key or "declared" in drill.target
     ]
-    finished = [drill for drill in of_it if drill.status in {"completed", "failed"}]
-    finished.sort(key=lambda drill: (drill.ended, drill.status == "failed"))
+    finished = [drill for drill in of_it if outcome(drill) in {"completed", "failed"}]
+    finished.sort(key=lambda drill: (drill.ended, outcome(drill) == "failed"))
     if not finished:
         return "never tested"
-    if finished[-1].status == "failed":
+    if outcome(finished[-1]) == "failed":
         return "failing"
-    if AS_OF - finished[-1].ended > timedelta(days=INTERVAL):
-        return "overdue"
-    if not second_reading and finished[-1].minutes > RTO:
-        return "slow"
+    proofs = [
+        drill
+        for drill in finished
+        if outcome(drill) == "completed" and (drill.check or not database.must_be_checked)
+    ]
+    if not proofs or AS_OF - proofs[-1].ended > timedelta(days=INTERVAL):
+        return "overdue" if proofs and proofs[-1] is finished[-1] else "not validated"
+    measured = [drill for drill in proofs if drill.is_fork or not second_reading]
+    if measured and AS_OF - measured[-1].ended <= timedelta(days=INTERVAL):
+        return "slow" if measured[-1].minutes > RTO else "proven"
     return "proven"
 
 
@@ -182,9 +230,16 @@ def test_verdicts_are_those_of_the_truth(
     }
     engine.load(rows_until(found, MIDDLE, **how))
     engine.set_drill_addons(*declared)
+    rules: list[dict[str, object]] = [
+        {"rule": each.key, "addon": each.key.split("/")[1], "attestation_required": "true"}
+        for each in found
+        if each.must_be_checked
+    ]
+    engine.set_rules(*rules)
     engine.build(UNTESTED, as_of=MIDDLE, **variables)
     # Since then backups expired that nobody restored, and scratch addons were deleted with theirs.
     engine.load(rows_until(found, AS_OF, **how))
+    engine.set_attestations(*attestations(found))
     engine.build(UNTESTED, as_of=AS_OF, **variables)
     if backups:
         newest = 'select max("createdAt") as at from backups as b where b."addonId" = '

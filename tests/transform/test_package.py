@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from northflank_restore_report.csv_files import ORDERED_BY
+from northflank_restore_report.evidence_tables import TABLES
 from tests.transform.test_lineage import AS_OF, addon, engine, restore
 from tests.transform.warehouse import ROOT, DuckDB
 
@@ -90,7 +92,11 @@ def test_host_has_rules_and_variables_of_its_own(host: Warehouse) -> None:
     assert rows[1]["last_success_source_basis"] == "declared"
     tables = "select table_name from information_schema.tables where table_schema = 'recovery'"
     names = {row["table_name"] for row in host.query(tables)}
-    assert not names & {"restore_policies", "drill_addons"}  # The package's, which are empty.
+    # The package's, which are empty.
+    assert not names & {"restore_policies", "drill_addons", "restore_attestations"}
+    attested = host.query("select restore_key, is_proof from recovery.attestations")
+    assert attested == [{"restore_key": "shop/orders/o", "is_proof": True}]
+    assert {"verdict_changes", "recoverability_runs"} <= names
 
 
 @pytest.mark.parametrize("host", ["postgres"], indirect=True)
@@ -148,6 +154,44 @@ def test_wrong_declaration_of_the_host_is_named(lines: str, line: str, host: War
     printed = host.host(*select, "--exclude-resource-type=test", succeeds=False)
     seed.write_text(before)
     assert f"acme.drill_addons: {line}" in printed
+
+
+FREE = "'shop' as project, 'orders' as addon, 'passed' as result, 'Ada' as checked_by"
+ON = "date '2026-06-27' as checked_on"
+WRONG_CHECKS = {
+    "column": (f"{FREE}, 'o' as restore_id", "the column checked_on is missing"),
+    "neither": (f"{FREE}, {ON}", "a line has either restore_id, or drilled_on"),
+    "day": (f"{FREE}, {ON}, '1 June' as drilled_on", "has drilled_on '1 June'; it takes a day"),
+    "before": (f"{FREE}, {ON}, '2026-06-28' as drilled_on", "it takes no day before drilled_on"),
+    "times": (
+        f"{FREE}, {ON}, 'o' as restore_id, 5 as minutes",
+        "has minutes '5'; it takes nothing",
+    ),
+    "minutes": (f"{FREE}, {ON}, '2026-06-02' as drilled_on, 0 as minutes", "has minutes '0'; it"),
+    "result": (
+        f"{FREE.replace('passed', 'ok')}, {ON}, 'o' as restore_id",
+        "the attestation of shop/orders/o has result 'ok'; it takes passed or failed",
+    ),
+    "restore": (f"{FREE}, {ON}, 'x' as restore_id", "there is no restore shop/orders/x in the"),
+    "addon": (
+        f"{FREE.replace('orders', 'oders')}, {ON}, '2026-06-02' as drilled_on",
+        "there is no addon shop/oders in the warehouse",
+    ),
+}
+
+
+@pytest.mark.parametrize("host", ["postgres"], indirect=True)
+@pytest.mark.parametrize("name", WRONG_CHECKS)
+def test_wrong_attestation_of_the_host_is_named(name: str, host: Warehouse) -> None:
+    values, line = WRONG_CHECKS[name]
+    model = host.project / "integration_tests" / "models" / "checked_restores.sql"
+    before = model.read_text()
+    model.write_text(f"select {values}")
+    models = "checked_restores", "int_northflank__restore_attestations", "int_northflank__attested"
+    printed = host.host("run", *GIVEN, "--select", *models, succeeds=False)
+    model.write_text(before)
+    assert line in printed
+    assert "acme.checked_restores: " in printed
 
 
 @pytest.mark.parametrize("host", ["postgres"], indirect=True)
@@ -277,4 +321,11 @@ def test_exposure_has_each_table_that_the_report_reads() -> None:
     models = {
         path.stem for folder in ("marts", "history") for path in MODELS.glob(f"{folder}/*.sql")
     }
-    assert named == models & set(re.findall(r"\b(?:from|join|,) (\w+)", queries))
+    selected = set(re.findall(r"\bfrom (\w+)", queries)) | set(ORDERED_BY)
+    assert named == models & (selected | {table.mart for table in TABLES})
+
+
+def test_the_version_that_the_marts_tell_is_that_of_the_package() -> None:
+    project = yaml.safe_load((ROOT / "transform" / "dbt_project.yml").read_text())
+    told = (ROOT / "transform" / "macros" / "package_version.sql").read_text()
+    assert f"\n    {project['version']}\n" in told

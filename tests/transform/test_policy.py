@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,17 @@ def test_most_specific_rule_of_the_time_judges(engine: Warehouse) -> None:
         ("2026-Q1", "orders", 10),
         ("2026-Q2", "orders-tight", 20.5),
     ]
+    written = engine.mart("restore_policy_rules", "rule_key")
+    assert set(written) == {"default/0001-01-01", *(f"rule/{rule['rule']}" for rule in RULES)}
+    assert written["default/0001-01-01"]["valid_from"] is None
+    periods = engine.query("""
+        select rule, rto_minutes, valid_from, valid_before from restore_policy_periods
+        where addon_key = 'shop/orders' order by valid_from nulls first
+    """)
+    assert [row["rule"] for row in periods][-1] == "orders-tight"
+    assert periods[0]["valid_from"] is periods[-1]["valid_before"] is None
+    for one, other in itertools.pairwise(periods):
+        assert one["valid_before"] == other["valid_from"]
 
 
 def test_type_is_out_of_scope_where_no_project_is_named(engine: Warehouse) -> None:

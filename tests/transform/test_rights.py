@@ -9,7 +9,8 @@ import psycopg
 import pytest
 import yaml
 
-from northflank_restore_report.marts import MartsError, marts
+from northflank_restore_report.marts import read
+from northflank_restore_report.warehouse import MartsError, open_warehouse
 from tests.transform.test_lineage import AS_OF
 from tests.transform.test_zone import account
 from tests.transform.warehouse import ROOT
@@ -65,9 +66,9 @@ def test_three_roles_do_with_the_rights_of_the_page(warehouse: Postgres) -> None
         )
         with (
             pytest.raises(MartsError, match="may not read the marts"),
-            marts(warehouse.url, "restore_analytics") as reader,
+            open_warehouse(warehouse.url, "restore_analytics") as reader,
         ):
-            reader.execute("select * from addon_recoverability")
+            read(reader)
 
         connection.execute(f"revoke temporary on database {name} from northflank_dbt".encode())
         log_in(warehouse, "northflank_dbt")

@@ -40,6 +40,7 @@ KEYS = {
     "backup_schedules": ["projectId", "addonId", "id"],
     "backups": ["projectId", "addonId", "id"],
     "restores": ["projectId", "addonId", "id"],
+    "list_reads": ["teamId", "projectId", "addonId", "stream"],
 }
 PROGRAMS = "Scripts" if os.name == "nt" else "bin"
 
@@ -168,6 +169,10 @@ class Warehouse(ABC):
         names = self._columns("drill_addons")
         rows = [dict(zip(names, line.split(","), strict=True)) for line in lines]
         self._set_seed("drill_addons", *rows)
+
+    def set_attestations(self, *rows: dict[str, object]) -> None:
+        """Set the attestations: the values of each that are not empty, by column."""
+        self._set_seed("restore_attestations", *rows)
 
     def _columns(self, seed: str) -> list[str]:
         path = self.project / "seeds" / f"{seed}.csv"

@@ -1,7 +1,7 @@
 {# Stops a run where a rule cannot be meant: one line names the rule. `rules.py` says the same of the
    package's own seeds before anything is built; a host's rules are only there when its models are.
 
-   name: restore_policies or drill_addons
+   name: restore_policies, drill_addons or restore_attestations
    known: the columns that the rules may have
    found: those that they have, each in lower case
    relation: where they are #}
@@ -11,7 +11,10 @@
         {{ exceptions.raise_compiler_error(of ~ ": unknown column '" ~ column
             ~ "'; the columns are " ~ known | join(', ')) }}
     {%- endfor -%}
-    {%- set required = ['rule'] if name == 'restore_policies' else known -%}
+    {%- set required = {
+        'restore_policies': ['rule'],
+        'restore_attestations': ['project', 'addon', 'result', 'checked_by', 'checked_on'],
+    }.get(name, known) -%}
     {%- for column in required if column not in found -%}
         {{ exceptions.raise_compiler_error(of ~ ": the column " ~ column ~ " is missing") }}
     {%- endfor -%}
@@ -37,14 +40,22 @@
     {%- endfor -%}
     {%- if name == 'restore_policies' -%}
         {{ northflank_restores._check_policies(of, rows) }}
+    {%- elif name == 'restore_attestations' -%}
+        {{ northflank_restores._check_attestations(of, rows) }}
     {%- else -%}
         {{ northflank_restores._check_drills(of, rows) }}
     {%- endif -%}
 {%- endmacro %}
 
+{% macro _number_and_day() -%}
+    {{ return((
+        '^[0-9]{1,7}([.][0-9]+)?$',
+        '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])( 00:00:00(.0+)?)?$',
+    )) }}
+{%- endmacro %}
+
 {% macro _check_policies(of, rows) -%}
-    {%- set number = '^[0-9]{1,7}([.][0-9]+)?$' -%}
-    {%- set day = '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])( 00:00:00(.0+)?)?$' -%}
+    {%- set number, day = northflank_restores._number_and_day() -%}
     {%- set names = {} -%}
     {%- set places = {} -%}
     {%- for row in rows -%}
@@ -53,10 +64,11 @@
                 ~ row.values() | join(',')) }}
         {%- endif -%}
         {%- set wrong = of ~ ": the rule " ~ row['rule'] ~ " has " -%}
-        {%- if row['in_scope'] | lower not in ('', 'true', 'false') -%}
-            {{ exceptions.raise_compiler_error(wrong ~ "in_scope '" ~ row['in_scope']
+        {%- for column in ('in_scope', 'attestation_required')
+            if row[column] | lower not in ('', 'true', 'false') -%}
+            {{ exceptions.raise_compiler_error(wrong ~ column ~ " '" ~ row[column]
                 ~ "'; it takes true or false") }}
-        {%- endif -%}
+        {%- endfor -%}
         {%- for column in ('rto_minutes', 'rpo_hours', 'drill_interval_days') -%}
             {%- set given = row[column] -%}
             {%- if given and not (modules.re.match(number, given) and given | float > 0) -%}
@@ -104,6 +116,53 @@
             {{ exceptions.raise_compiler_error(of ~ ": " ~ place ~ " is declared twice") }}
         {%- endif -%}
         {%- do declared.update({place: 1}) -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+{% macro _check_attestations(of, rows) -%}
+    {%- set number, day = northflank_restores._number_and_day() -%}
+    {%- set attested = {} -%}
+    {%- for row in rows -%}
+        {%- set line = row.values() | join(',') -%}
+        {%- if '' in (row['project'], row['addon'], row['result'], row['checked_by']) -%}
+            {{ exceptions.raise_compiler_error(of ~ ": a value is missing in the line " ~ line) }}
+        {%- endif -%}
+        {%- if (row['restore_id'] == '') == (row['drilled_on'] == '') -%}
+            {{ exceptions.raise_compiler_error(of ~ ": a line has either restore_id, or drilled_on "
+                ~ "for a drill that left no restore: " ~ line) }}
+        {%- endif -%}
+        {%- set what = row['project'] ~ '/' ~ row['addon'] ~ '/'
+            ~ (row['restore_id'] or 'drill of ' ~ row['drilled_on'][:10]) -%}
+        {%- set wrong = of ~ ": the attestation of " ~ what ~ " has " -%}
+        {%- if row['result'] not in ('passed', 'failed') -%}
+            {{ exceptions.raise_compiler_error(wrong ~ "result '" ~ row['result']
+                ~ "'; it takes passed or failed") }}
+        {%- endif -%}
+        {%- for column in ('checked_on', 'drilled_on') -%}
+            {%- if not modules.re.match(day, row[column])
+                and (row[column] or column == 'checked_on') -%}
+                {{ exceptions.raise_compiler_error(wrong ~ column ~ " '" ~ row[column]
+                    ~ "'; it takes a day such as 2026-12-31") }}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- if row['checked_on'][:10] < row['drilled_on'][:10] -%}
+            {{ exceptions.raise_compiler_error(wrong ~ "checked_on '" ~ row['checked_on']
+                ~ "'; it takes no day before drilled_on") }}
+        {%- endif -%}
+        {%- if row['minutes'] and not (modules.re.match(number, row['minutes'])
+            and row['minutes'] | float > 0) -%}
+            {{ exceptions.raise_compiler_error(wrong ~ "minutes '" ~ row['minutes']
+                ~ "'; it takes a number greater than 0") }}
+        {%- endif -%}
+        {%- if row['minutes'] and row['restore_id'] -%}
+            {{ exceptions.raise_compiler_error(wrong ~ "minutes '" ~ row['minutes']
+                ~ "'; it takes nothing, as the restore has its times") }}
+        {%- endif -%}
+        {%- if what in attested -%}
+            {{ exceptions.raise_compiler_error(of ~ ": " ~ what
+                ~ " is attested twice: keep one line") }}
+        {%- endif -%}
+        {%- do attested.update({what: 1}) -%}
     {%- endfor -%}
 {%- endmacro %}
 

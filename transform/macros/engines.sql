@@ -70,3 +70,21 @@
     replace(cast(cast({{ expression }} as numeric(18, 1)) as {{ dbt.type_string() }}), '.0', '')
     || ' min'
 {%- endmacro %}
+
+{# The first 32 bits of the MD5 of a text, as a number; null where the engine is not known to make it
+   as the tap does. #}
+{% macro hash32(expression) -%}
+    {{ return(adapter.dispatch('northflank_hash32', 'northflank_restores')(expression)) }}
+{%- endmacro %}
+
+{% macro default__northflank_hash32(expression) -%}
+    cast(null as {{ dbt.type_bigint() }})
+{%- endmacro %}
+
+{% macro postgres__northflank_hash32(expression) -%}
+    cast(cast('x' || substr(md5({{ expression }}), 1, 8) as bit(32)) as bigint)
+{%- endmacro %}
+
+{% macro duckdb__northflank_hash32(expression) -%}
+    cast('0x' || substr(md5({{ expression }}), 1, 8) as bigint)
+{%- endmacro %}

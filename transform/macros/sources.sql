@@ -1,6 +1,8 @@
 {# The tap's streams; their tables have these names unless `northflank_identifiers` says otherwise. #}
 {% macro streams() -%}
-    {{ return(('projects', 'addons', 'addon_details', 'backup_schedules', 'backups', 'restores')) }}
+    {{ return((
+        'projects', 'addons', 'addon_details', 'backup_schedules', 'backups', 'restores', 'list_reads'
+    )) }}
 {%- endmacro %}
 
 {# Where the loader puts the table of a stream. A source is not asked, as a host's own source of the

@@ -112,3 +112,23 @@
 {% macro check_variables() -%}
     {{ exceptions.raise_compiler_error("The host's check_variables was called") }}
 {%- endmacro %}
+
+{% macro verdict_rank() -%}
+    {{ exceptions.raise_compiler_error("The host's verdict_rank was called") }}
+{%- endmacro %}
+
+{% macro needs_action() -%}
+    {{ exceptions.raise_compiler_error("The host's needs_action was called") }}
+{%- endmacro %}
+
+{% macro is_worse() -%}
+    {{ exceptions.raise_compiler_error("The host's is_worse was called") }}
+{%- endmacro %}
+
+{% macro hash32() -%}
+    {{ exceptions.raise_compiler_error("The host's hash32 was called") }}
+{%- endmacro %}
+
+{% macro default__hash32() -%}
+    {{ exceptions.raise_compiler_error("The host's default__hash32 was called") }}
+{%- endmacro %}

@@ -111,7 +111,8 @@ select
     coalesce(rules.drill_interval_days, defaults.drill_interval_days) as drill_interval_days,
     rules.owner,
     rules.waiver_reason,
-    rules.waiver_until
+    rules.waiver_until,
+    coalesce(lower(rules.attestation_required) = 'true', false) as attestation_required
 from chosen
 inner join held on chosen.since = held.since
 inner join defaults on held.valid_from = defaults.valid_from

@@ -5,5 +5,5 @@
     'rule': text, 'project': text, 'addon': text, 'type': text, 'tag': text, 'in_scope': text,
     'rto_minutes': 'numeric(18, 3)', 'rpo_hours': 'numeric(18, 3)',
     'drill_interval_days': 'numeric(18, 3)', 'owner': text, 'waiver_reason': text,
-    'waiver_until': 'date', 'valid_from': 'date',
+    'waiver_until': 'date', 'valid_from': 'date', 'attestation_required': text,
 }) }}

@@ -6,7 +6,10 @@ with attempts as (
         addon_key,
         source_basis,
         outcome,
+        is_proof,
+        check_result,
         counted_at,
+        restore_key,
         restore_id,
         backup_id,
         backup_name,
@@ -21,19 +24,19 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by source_addon_key, outcome order by counted_at desc, restore_id desc
-        ) as nth_of_outcome,
+            partition by source_addon_key, is_proof order by counted_at desc, restore_key desc
+        ) as nth_proof,
         row_number() over (
-            partition by source_addon_key, outcome, duration_minutes is not null
-            order by counted_at desc, restore_id desc
+            partition by source_addon_key, is_proof, duration_minutes is not null
+            order by counted_at desc, restore_key desc
         ) as nth_measured,
         -- Of two at the same instant, the failed one counts.
         row_number() over (
             partition by source_addon_key, outcome in ('succeeded', 'failed')
-            order by counted_at desc, outcome asc, restore_id desc
+            order by counted_at desc, outcome asc, restore_key desc
         ) as nth_finished,
         row_number() over (
-            partition by source_addon_key order by counted_at desc, restore_id desc
+            partition by source_addon_key order by counted_at desc, restore_key desc
         ) as nth,
         max(case when outcome = 'succeeded' then counted_at end) over (
             partition by source_addon_key
@@ -50,6 +53,9 @@ counts as (
         max(case when nth = 1 then outcome end) as last_attempt_outcome,
         max(case when nth_finished = 1 and outcome in ('succeeded', 'failed') then outcome end)
             as last_finished_outcome,
+        max(case when nth_finished = 1 and outcome in ('succeeded', 'failed') then check_result end)
+            as last_finished_check,
+        max(success_at) as last_restored_at,
         max(case when outcome = 'failed' then counted_at end) as last_failure_at,
         sum(
             case
@@ -76,13 +82,13 @@ counts as (
 
 last_success as (
     select * from ranked
-    where outcome = 'succeeded' and nth_of_outcome = 1
+    where is_proof and nth_proof = 1
 ),
 
 -- What the duration is judged by: the last success that has one; below, unless it is overdue itself.
 last_measured as (
     select * from ranked
-    where outcome = 'succeeded' and duration_minutes is not null and nth_measured = 1
+    where is_proof and duration_minutes is not null and nth_measured = 1
 ),
 
 -- What may be missed under 'never tested'.
@@ -128,6 +134,8 @@ answers as (
         counts.last_attempt_at,
         counts.last_attempt_outcome,
         counts.last_finished_outcome,
+        counts.last_finished_check,
+        counts.last_restored_at,
         counts.last_failure_at,
         coalesce(counts.attempts, 0) as attempts,
         coalesce(counts.running, 0) as running,
@@ -198,17 +206,19 @@ judged as (
     select
         *,
         case
-            when not is_current then 10
-            when not in_scope then 9
-            when is_waived then 8
-            when has_no_backup then 1
-            when backup_is_stale then 2
-            when last_finished_outcome is null then 3
-            when last_finished_outcome = 'failed' then 4
-            when is_overdue then 5
-            when judged_minutes > target_minutes then 6
-            else 7
-        end as verdict_rank
+            when not is_current then 'deleted'
+            when not in_scope then 'out of scope'
+            when is_waived then 'waived'
+            when has_no_backup then 'no backup'
+            when backup_is_stale then 'stale backup'
+            when last_finished_outcome is null then 'never tested'
+            when last_finished_outcome = 'failed' then 'failing'
+            when is_overdue and coalesce(last_restored_at > last_success_at, true)
+                then 'not validated'
+            when is_overdue then 'overdue'
+            when judged_minutes > target_minutes then 'slow'
+            else 'proven'
+        end as verdict
     from answers
 )
 
@@ -223,30 +233,23 @@ select
     addon_status,
     is_current,
     last_seen_at,
-    case verdict_rank
-        {%- for verdict in (
-            'no backup', 'stale backup', 'never tested', 'failing', 'overdue', 'slow', 'proven',
-            'waived', 'out of scope', 'deleted'
-        ) %}
-        when {{ loop.index }} then '{{ verdict }}'
-        {%- endfor %}
-    end as verdict,
-    verdict_rank,
-    verdict_rank <= 6 as needs_action,
-    case verdict_rank
-        when 1 then
+    verdict,
+    {{ verdict_rank('verdict') }} as verdict_rank,
+    {{ needs_action('verdict') }} as needs_action,
+    case verdict
+        when 'no backup' then
             'No completed backup is listed'
             || case
                 when backup_failures_30d > 0 then
                     '; failed in 30 days: ' || cast(backup_failures_30d as {{ dbt.type_string() }})
                 else ''
             end
-        when 2 then
+        when 'stale backup' then
             'No backup completed since '
             || cast({{ utc_date('newest_backup_at') }} as {{ dbt.type_string() }})
             || '; failed in 30 days: '
             || cast(coalesce(backup_failures_30d, 0) as {{ dbt.type_string() }})
-        when 3 then
+        when 'never tested' then
             case
                 when attempts > 0 then
                     'No restore came to an end: ' || cast(attempts as {{ dbt.type_string() }})
@@ -256,18 +259,23 @@ select
                     || ', see data_problems'
                 else 'No restore on record'
             end
-        when 4 then
+        when 'failing' then
             'Failed on '
             || cast({{ utc_date('last_failure_at') }} as {{ dbt.type_string() }})
             || ', failures since the last success: '
             || cast(failures_since_success as {{ dbt.type_string() }})
-        when 5 then
+            || case when last_finished_check = 'failed' then '; its data did not pass the check' else '' end
+        when 'not validated' then
+            'Restored on '
+            || cast({{ utc_date('last_restored_at') }} as {{ dbt.type_string() }})
+            || ', and no check of its data is attested'
+        when 'overdue' then
             'Due since ' || cast(next_drill_due_on as {{ dbt.type_string() }})
-        when 6 then
+        when 'slow' then
             -- A second too long is not to read '0 min over the target'.
             {{ minutes_text('greatest(judged_minutes - target_minutes, 0.1)') }}
             || ' over the target'
-        when 7 then
+        when 'proven' then
             'Next drill due by ' || cast(next_drill_due_on as {{ dbt.type_string() }})
             || case when judged_minutes is null then ', duration not known' else '' end
             || case
@@ -275,9 +283,9 @@ select
                     then ', restored into ' || last_success_restored_into
                 else ''
             end
-        when 8 then
+        when 'waived' then
             'Waived until ' || cast(waiver_until as {{ dbt.type_string() }}) || ': ' || coalesce(waiver_reason, '')
-        when 9 then
+        when 'out of scope' then
             case
                 when is_drill_addon and drill_sources > 1 then 'Drill addon of several databases'
                 when is_drill_addon then
@@ -298,6 +306,7 @@ select
     last_success_backup_age_hours,
     last_success_minutes,
     last_success_within_target,
+    last_restored_at,
     last_attempt_at,
     last_attempt_outcome,
     attempts,

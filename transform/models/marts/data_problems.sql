@@ -62,6 +62,15 @@ problems as (
         'It counts for no database'
     from attempts
     where source_basis = 'ambiguous'
+    union all
+    select
+        restore_key,
+        addon_key,
+        'passed the check, but did not succeed',
+        status,
+        'The attestation proves nothing'
+    from attempts
+    where check_result = 'passed' and outcome <> 'succeeded'
 )
 
 select

@@ -2,9 +2,15 @@
 -- that what a run leaves that fails half-way is not taken for a whole:
 -- depends_on: {{ ref('northflank_restores', 'addon_recoverability') }}
 -- depends_on: {{ ref('northflank_restores', 'restore_drill_evidence') }}
--- depends_on: {{ ref('northflank_restores', 'daily_restore_activity') }}
+-- depends_on: {{ ref('northflank_restores', 'restores_by_day') }}
+-- depends_on: {{ ref('northflank_restores', 'restore_durations') }}
+-- depends_on: {{ ref('northflank_restores', 'restore_policy_periods') }}
+-- depends_on: {{ ref('northflank_restores', 'restore_policy_rules') }}
 -- depends_on: {{ ref('northflank_restores', 'data_problems') }}
 -- depends_on: {{ ref('northflank_restores', 'evidence_changes') }}
+-- depends_on: {{ ref('northflank_restores', 'addon_verdicts') }}
+-- depends_on: {{ ref('northflank_restores', 'attestations') }}
+-- depends_on: {{ ref('northflank_restores', 'completeness') }}
 with loads as (
     select
         greatest(
@@ -41,6 +47,11 @@ select
     attempts.undated_attempts,
     attempts.later_attempts,
     cast({{ var('rto_minutes') }} as numeric(18, 3)) as default_target_minutes,
-    cast({{ var('overdue_after_days') }} as integer) as overdue_after_days
+    cast({{ var('overdue_after_days') }} as integer) as overdue_after_days,
+    cast({{ var('rpo_hours') }} as numeric(18, 3)) as default_rpo_hours,
+    '{{ var('restore_timestamp') }}' as restore_timestamp,
+    cast('{{ var('plausible_since') }}' as date) as plausible_since,
+    '{{ package_version() }}' as package_version,
+    '{{ dbt_version }}' as dbt_version
 from attempts
 cross join loads

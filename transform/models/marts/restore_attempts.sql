@@ -1,4 +1,5 @@
--- One row a restore: where it ran (the addon), and whose backup it restored (the source). Each run
+-- One row a restore: where it ran (the addon), and whose backup it restored (the source). A drill that
+-- left no restore and is attested has a row too. Each run
 -- computes them all and writes those that are new or differ, so the table equals a full refresh:
 -- also after a late row, a renamed addon or a changed rule. What is no longer in the source goes at
 -- the end (`not exists`, as `not in` takes a quadratic time).
@@ -11,6 +12,9 @@
     post_hook="delete from {{ this }} where not exists (
         select 1 from {{ ref('northflank_restores', 'stg_northflank__restores') }} as restores
         where restores.restore_key = {{ this }}.restore_key
+    ) and not exists (
+        select 1 from {{ ref('northflank_restores', 'int_northflank__attested') }} as attested
+        where attested.restore_key = {{ this }}.restore_key and attested.restore_id is null
     )",
 ) }}
 
@@ -21,6 +25,10 @@ with backups_loaded as (
 
 addons as (
     select * from {{ ref('northflank_restores', 'int_northflank__addons') }}
+),
+
+attested as (
+    select * from {{ ref('northflank_restores', 'int_northflank__attested') }}
 ),
 
 joined as (
@@ -55,6 +63,8 @@ joined as (
         end as backup_known,
         restores.status,
         case
+            -- What did not pass the check was not restored.
+            when restores.status = 'completed' and attested.result = 'failed' then 'failed'
             when restores.status = 'completed' then 'succeeded'
             when restores.status in ('failed', 'not-supported') then 'failed'
             when restores.status = 'aborted' then 'aborted'
@@ -64,7 +74,11 @@ joined as (
         restores.restore_timestamp,
         case when readings.reading = 'started' then restores.restore_timestamp end as started_at,
         restores.ended_at,
-        coalesce(restores.ended_at, restores.restore_timestamp) as counted_at
+        coalesce(restores.ended_at, restores.restore_timestamp) as counted_at,
+        attested.result as check_result,
+        attested.checked_by,
+        attested.checked_on,
+        attested.minutes
     from {{ ref('northflank_restores', 'stg_northflank__restores') }} as restores
     inner join addons on restores.addon_key = addons.addon_key
     inner join {{ ref('northflank_restores', 'restore_timestamp_readings') }} as readings
@@ -73,7 +87,39 @@ joined as (
         on restores.restore_key = lineage.restore_key
     left join {{ ref('northflank_restores', 'int_northflank__declared_sources') }} as declared
         on restores.addon_key = declared.addon_key
+    left join attested on restores.restore_key = attested.restore_key
     cross join backups_loaded
+    union all
+    select
+        attested.restore_key,
+        attested.addon_key,
+        addons.team_id,
+        addons.project_id,
+        addons.project_name,
+        addons.addon_id,
+        addons.addon_name,
+        addons.database_type,
+        attested.addon_key as source_addon_key,
+        'attested' as source_basis,
+        cast(null as {{ dbt.type_string() }}) as restore_id,
+        cast(null as {{ dbt.type_string() }}) as backup_id,
+        cast(null as {{ dbt.type_string() }}) as backup_name,
+        cast(null as {{ timestamp_utc() }}) as backup_created_at,
+        cast(null as boolean) as backup_known,
+        cast(null as {{ dbt.type_string() }}) as status,
+        case attested.result when 'passed' then 'succeeded' else 'failed' end as outcome,
+        cast(null as {{ timestamp_utc() }}) as restore_timestamp,
+        cast(null as {{ timestamp_utc() }}) as started_at,
+        cast(null as {{ timestamp_utc() }}) as ended_at,
+        -- The day's beginning: the next drill is due no later than it is.
+        {{ from_utc('cast(attested.drilled_on as timestamp)') }} as counted_at,
+        attested.result as check_result,
+        attested.checked_by,
+        attested.checked_on,
+        attested.minutes
+    from attested
+    inner join addons on attested.addon_key = addons.addon_key
+    where attested.restore_id is null
 ),
 
 -- Under the second reading there is no start, so there is no duration. Equal times are no
@@ -83,6 +129,7 @@ measured as (
         *,
         cast(
             case
+                when minutes is not null then minutes
                 when {{ minutes_between('started_at', 'ended_at') }} >= 1.0 / 60
                     then {{ minutes_between('started_at', 'ended_at') }}
             end as numeric(18, 3)
@@ -128,7 +175,14 @@ select
         when measured.outcome = 'succeeded'
             then measured.duration_minutes <= periods.rto_minutes
     end as within_target,
-    periods.rule
+    periods.rule,
+    coalesce(periods.attestation_required, false) as attestation_required,
+    measured.check_result,
+    measured.checked_by,
+    measured.checked_on,
+    measured.outcome = 'succeeded' and (
+        measured.check_result is not null or not coalesce(periods.attestation_required, false)
+    ) as is_proof
 from measured
 left join {{ ref('northflank_restores', 'int_northflank__policy_periods') }} as periods
     on

@@ -14,6 +14,7 @@ attempts as (
         backup_id,
         backup_name,
         outcome,
+        is_proof,
         started_at,
         ended_at,
         counted_at,
@@ -26,10 +27,10 @@ attempts as (
         row_number() over (
             partition by
                 source_addon_key,
-                outcome,
+                is_proof,
                 {{ dbt.date_trunc('quarter', 'cast(counted_on as timestamp)') }}
-            order by counted_at desc, restore_id desc
-        ) as nth_of_outcome
+            order by counted_at desc, restore_key desc
+        ) as nth_proof
     from {{ ref('northflank_restores', 'restore_attempts') }}
     where counted_at <= {{ as_of() }} and source_addon_key is not null
 ),
@@ -97,7 +98,7 @@ counts as (
 
 proofs as (
     select * from attempts
-    where outcome = 'succeeded' and nth_of_outcome = 1
+    where is_proof and nth_proof = 1
 ),
 
 evidence as (
@@ -179,6 +180,7 @@ select
         when not within_target then 'over target'
         when tested then 'time not known'
         when is_waived then 'waived'
+        when successes > 0 then 'not validated'
         when failures > 0 then 'only failures'
         when is_over then 'not tested'
         else 'not yet'

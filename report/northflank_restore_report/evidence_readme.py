@@ -1,0 +1,269 @@
+"""The README of an evidence pack: what an auditor asks, answered for who opens the zip alone."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from northflank_restore_report import words
+from northflank_restore_report.answers import answers
+from northflank_restore_report.evidence_tables import CONTROLS, TABLES
+from northflank_restore_report.marts import COUNTED, EVIDENCE, OUTCOMES, TESTED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from northflank_restore_report.evidence import Contents
+
+WIDTH = 96
+
+
+def readme(contents: Contents) -> str:
+    """Return the text."""
+    info, period = contents.findings.info, contents.period
+    lines = [
+        "Evidence of restores of Northflank databases",
+        "=" * 44,
+        "",
+        *_wrapped(
+            f"Period: {period.first} to {period.last} (UTC, both days included). "
+            f"Computed as of {words.instant(info.as_of)}."
+        ),
+    ]
+    if not contents.is_over:
+        lines += _wrapped("The period was not over at that instant, so it may still change.")
+    for title, body in (
+        ("In the period", _in_the_period(contents)),
+        ("Questions", _questions(contents)),
+        ("Is it complete?", _complete(contents)),
+        ("What it does not show", _limits()),
+        ("Now: the answers as of that instant", answers(contents.findings)),
+        ("Files", _files(contents)),
+        ("Controls", _controls()),
+        ("How to check the files", _checks()),
+    ):
+        lines += ["", title, "-" * len(title), "", *body]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _in_the_period(contents: Contents) -> Iterator[str]:
+    period, findings = contents.period, contents.findings
+    outcomes: Counter[str] = Counter()
+    for day in findings.days:
+        if period.first <= day.day <= period.last:
+            for outcome in OUTCOMES:
+                outcomes[outcome] += getattr(day, outcome)
+    told = ", ".join(f"{outcomes[name]:,} {name}" for name in OUTCOMES if outcomes[name])
+    attempts = words.count(sum(outcomes.values()), "restore")
+    yield from _wrapped(f"{attempts}{f': {told}' if told else ''}.")
+    finished = outcomes["succeeded"] + outcomes["failed"]
+    yield from _wrapped(
+        f"Failed: {outcomes['failed']:,} of {finished:,} that came to an end "
+        f"({words.share(outcomes['failed'], finished)})."
+    )
+    first, last = period.quarters
+    quarters = [row for row in findings.quarters if first <= row.quarter <= last]
+    for name in sorted({row.quarter for row in quarters}):
+        of_quarter = Counter(row.evidence for row in quarters if row.quarter == name)
+        tested = sum(of_quarter[evidence] for evidence in TESTED)
+        counted = sum(of_quarter[evidence] for evidence in COUNTED)
+        parts = ", ".join(f"{of_quarter[e]:,} {e}" for e in EVIDENCE if of_quarter[e])
+        yield from _wrapped(
+            f"{name}: {tested:,} of {words.count(counted, 'database')} that count were restored "
+            f"successfully ({words.share(tested, counted)}): {parts}."
+        )
+    changed = [row for row in findings.changes if first <= row.quarter <= last]
+    if changed:
+        yield from _wrapped(
+            f"After they were closed, these quarters changed for {len(changed):,} databases: see "
+            "evidence_changes.csv."
+        )
+
+
+def _questions(contents: Contents) -> Iterator[str]:
+    attested = "attestations" in contents.tables
+    checked = (
+        "attestations.csv: checked_by, checked_on, result, ticket."
+        if attested
+        else "Not loaded: no attestation of a check is in this pack."
+    )
+    for question, answer in (
+        (
+            "When was each database last restored successfully?",
+            (
+                "addon_recoverability.csv: last_success_at, for each database as of the instant "
+                "above; restore_drill_evidence.csv: tested_at, for each database and quarter."
+            ),
+        ),
+        (
+            "Which have not been restored in time (90 days, or what its rule says)?",
+            (
+                "addon_recoverability.csv: is_overdue is true; drill_interval_days is the "
+                "interval, and reason says since when. For a quarter: restore_drill_evidence.csv, "
+                "evidence 'not tested' or 'only failures'."
+            ),
+        ),
+        (
+            "How long do restores take, against the target?",
+            (
+                "restore_durations.csv: p50_minutes and p95_minutes by type of database, "
+                "within_target of restores. Each one: restore_attempts.csv, duration_minutes and "
+                "target_minutes."
+            ),
+        ),
+        (
+            "How often do they fail, and where?",
+            (
+                "restore_attempts.csv: outcome is failed; addon_key says where it ran. Per day: "
+                "restores_by_day.csv. Per database: addon_recoverability.csv, failures_365d."
+            ),
+        ),
+        (
+            "Which backup was used, and how old was it?",
+            (
+                "restore_attempts.csv: backup_id, backup_name, backup_created_at, and "
+                "backup_age_hours when the restore began. Empty where Northflank no longer had the "
+                "backup when it was read."
+            ),
+        ),
+        (
+            "Where did it run, and which database does it prove?",
+            (
+                "restore_attempts.csv: addon_key is where it ran, source_addon_key whose backup it "
+                "restored, source_basis how that is known."
+            ),
+        ),
+        (
+            "Which target was in force?",
+            (
+                "restore_attempts.csv and restore_drill_evidence.csv: target_minutes and rule, "
+                "those of the restore's own time. restore_policy_periods.csv: what was in force "
+                "for each database, from when to when. restore_policy_rules.csv: the rules as "
+                "written."
+            ),
+        ),
+        (
+            "Who answers for a database?",
+            (
+                "addon_recoverability.csv and restore_policy_periods.csv: owner, by the rule. Who "
+                "started a restore is not told by Northflank."
+            ),
+        ),
+        ("Who checked the restored data?", checked),
+        (
+            "Does a closed quarter still say what it said?",
+            (
+                "evidence_changes.csv: change_number 1 is what it said first, a higher one a "
+                "change. Two packs are compared by the command below."
+            ),
+        ),
+    ):
+        yield from _wrapped(question)
+        yield from _wrapped(answer, indent="  ")
+        yield ""
+
+
+def _complete(contents: Contents) -> Iterator[str]:
+    info, findings = contents.findings.info, contents.findings
+    if "completeness" in contents.tables:
+        yield from _wrapped(
+            "completeness.csv sets what the API listed beside what is in the warehouse, and names "
+            "each difference."
+        )
+    else:
+        yield from _wrapped(
+            "The reconciliation with what the API listed is not loaded. So this pack shows what is "
+            "in the warehouse, and not by itself that nothing is missing there."
+        )
+    loaded = words.instant(info.loaded_at) if info.loaded_at else "an instant that is not known"
+    read = findings.too_old or "No part of the account was read too long ago"
+    yield from _wrapped(
+        f"The warehouse was last loaded at {loaded}, and has "
+        f"{words.count(info.attempts, 'restore')} in all. {read}: see "
+        "load_freshness.csv."
+    )
+    yield from _wrapped(
+        f"Not counted anywhere: {info.undated_attempts:,} without any time, "
+        f"{info.ambiguous_attempts:,} whose source is ambiguous, {info.later_attempts:,} dated "
+        f"after that instant. data_problems.csv names "
+        f"{words.count(len(findings.problems), 'problem')} of the data."
+    )
+    if not info.backups_loaded:
+        yield from _wrapped(
+            "Backups were not loaded: nothing is said of their age, and a restore's backup is "
+            "known by its id alone."
+        )
+
+
+def _limits() -> Iterator[str]:
+    for limit in (
+        (
+            "That a restore completed shows that a backup could be restored. It does not show that "
+            "somebody checked the data in it; an attestation does."
+        ),
+        "A copy of a database that was made as a new addon (a fork) leaves no restore.",
+        "Northflank forgets the restores of a deleted addon. What was loaded before stays.",
+        (
+            "The state of each database is that of the instant above, not that of the end of the "
+            "period. What each quarter showed does not depend on that instant, except by facts, "
+            "rules and declarations that came later."
+        ),
+        "decisions.txt says what else is assumed, and why.",
+    ):
+        yield from _wrapped(f"- {limit}", indent="  ", first="")
+
+
+def _files(contents: Contents) -> Iterator[str]:
+    for name, about in (
+        ("report.html", "The page, for reading and printing. It loads nothing."),
+        ("decisions.txt", "What the figures assume, and why."),
+        ("controls.csv", "Which control each file serves."),
+        ("parameters.json", "The period, the instant, and the defaults."),
+        ("versions.json", "Which versions read and computed this."),
+    ):
+        yield name
+        yield from _wrapped(about, indent="  ")
+    for table in TABLES:
+        entry = contents.tables.get(table.mart)
+        if entry is None:
+            yield f"{table.file}: not loaded"
+            yield from _wrapped(table.about, indent="  ")
+            continue
+        yield f"{table.file}: {words.count(entry['rows'], 'row')}"
+        yield from _wrapped(
+            f"{table.about} Rows: {entry['scope']}. For {', '.join(table.controls)}.", indent="  "
+        )
+    yield ""
+    yield from _wrapped(
+        "The CSV files are UTF-8. Times are ISO 8601 in UTC, durations in minutes, ages in hours. "
+        "An empty cell is what is not known. An apostrophe before a text that looks like a formula "
+        "keeps a spreadsheet from running it."
+    )
+
+
+def _controls() -> Iterator[str]:
+    yield from _wrapped("In our words; the text of the standards is theirs.")
+    for control, asks in CONTROLS.items():
+        yield from _wrapped(f"{control}: {asks}", indent="  ", first="")
+
+
+def _checks() -> Iterator[str]:
+    yield from _wrapped(
+        "SHA256SUMS has the digest of each file. With any tool, in the folder of the files:"
+    )
+    yield "  sha256sum --check SHA256SUMS"
+    yield from _wrapped(
+        "The command that wrote the pack printed the SHA-256 of the whole zip. Who has it from a "
+        "place of his own can tell whether somebody made the pack anew:"
+    )
+    yield "  northflank-restore-report evidence --verify PACK.zip --digest SHA256"
+    yield "What differs from an earlier pack:"
+    yield "  northflank-restore-report evidence --verify PACK.zip --compare EARLIER.zip"
+
+
+def _wrapped(text: str, indent: str = "", first: str | None = None) -> list[str]:
+    start = indent if first is None else first
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False
+    )

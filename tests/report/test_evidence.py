@@ -1,0 +1,346 @@
+"""The evidence pack: the same bytes each time, each changed byte found, each difference named."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from datetime import date
+from typing import TYPE_CHECKING
+
+import duckdb
+import pytest
+
+from northflank_restore_report.__main__ import main
+from northflank_restore_report.evidence_tables import CONTROLS, TABLES, Period
+from northflank_restore_report.pack import MANIFEST, SUMS, PackError, verify
+from tests.report.duckdb_copy import copy_marts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.report.conftest import Report
+
+DAYS = "2026-04-01", "2026-06-30"
+PERIOD = Period(*map(date.fromisoformat, DAYS))
+GIVEN = ("--from", DAYS[0], "--to", DAYS[1])
+
+
+@pytest.fixture(scope="module")
+def made(report_of: Callable[[str], Report], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack of the simulated company."""
+    out = tmp_path_factory.mktemp("packs") / "pack.zip"
+    assert main(["evidence", report_of("company").warehouse.url, *GIVEN, "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def copied(report_of: Callable[[str], Report], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same marts in a DuckDB file."""
+    path = tmp_path_factory.mktemp("copy") / "copy.duckdb"
+    copy_marts(report_of("company").warehouse, path)
+    return path
+
+
+def text(pack: Path, name: str) -> str:
+    return zipfile.ZipFile(pack).read(name).decode("utf-8-sig")
+
+
+def rows(pack: Path, mart: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text(pack, f"{mart}.csv"), newline="")))
+
+
+def failure(*arguments: str) -> str:
+    with pytest.raises(SystemExit) as end:
+        main(["evidence", *arguments])
+    assert isinstance(end.value.code, str)
+    assert "\n" not in end.value.code
+    return end.value.code
+
+
+def test_a_pack_twice_is_the_same_bytes(
+    made: Path, report_of: Callable[[str], Report], tmp_path: Path
+) -> None:
+    out = tmp_path / "again.zip"
+    command = [sys.executable, "-m", "northflank_restore_report", "evidence"]
+    url = report_of("company").warehouse.url
+    environment = {**os.environ, "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"}
+    subprocess.run(  # noqa: S603 - our own
+        [*command, url, *GIVEN, "--out", str(out)], env=environment, check=True
+    )
+    assert out.read_bytes() == made.read_bytes()
+
+
+def test_each_engine_gives_the_same_files(made: Path, copied: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pack.zip"
+    main(["evidence", f"duckdb:///{copied}", *GIVEN, "--out", str(out)])
+    names = set(zipfile.ZipFile(made).namelist())
+    assert names == set(zipfile.ZipFile(out).namelist())
+    of_engine = {"report.html", MANIFEST, SUMS}  # The page names the warehouse.
+    assert {n for n in names if text(made, n) != text(out, n)} == of_engine
+
+
+def test_files_are_limited_to_the_period(made: Path, report_of: Callable[[str], Report]) -> None:
+    warehouse = report_of("company").warehouse
+    inside = warehouse.query("""
+        select restore_key from restore_attempts where counted_at is null
+        or counted_at >= '2026-04-01T00:00Z' and counted_at < '2026-07-01T00:00Z'
+    """)
+    found = rows(made, "restore_attempts")
+    assert sorted(row["restore_key"] for row in found) == sorted(
+        row["restore_key"] for row in inside
+    )
+    assert 0 < len(found) < len(warehouse.query("select 1 from restore_attempts"))
+    assert {row["quarter"] for row in rows(made, "restore_drill_evidence")} == {"2026-Q2"}
+    days = {row["day"] for row in rows(made, "restores_by_day")}
+    assert days
+    assert all(DAYS[0] <= day <= DAYS[1] for day in days)
+    addons = warehouse.query("select addon_key from addon_recoverability")
+    for mart in ("addon_recoverability", "backup_status", "restore_policy_periods"):
+        assert {row["addon_key"] for row in rows(made, mart)} == {a["addon_key"] for a in addons}
+
+
+def test_the_policy_in_force_is_there(made: Path) -> None:
+    periods = {row["addon_key"]: row for row in rows(made, "restore_policy_periods")}
+    (rule,) = [row for row in rows(made, "restore_policy_rules") if row["rule"] == "default"]
+    assert (rule["rto_minutes"], rule["rpo_hours"]) == ("60.000", "26.000")
+    for attempt in rows(made, "restore_attempts"):
+        of_addon = periods[attempt["source_addon_key"] or attempt["addon_key"]]
+        assert attempt["target_minutes"] == of_addon["rto_minutes"]
+        assert attempt["rule"] == of_addon["rule"]
+
+
+def test_the_manifest_has_each_file(made: Path) -> None:
+    pack = verify(made)
+    files = {file["name"]: file for file in pack.manifest["files"]}
+    assert {*files, MANIFEST, SUMS} == set(zipfile.ZipFile(made).namelist())
+    for name, file in files.items():
+        content = zipfile.ZipFile(made).read(name)
+        assert file["sha256"] == hashlib.sha256(content).hexdigest()
+        assert file["bytes"] == len(content)
+        if "rows" in file:
+            assert file["rows"] == len(rows(made, name.removesuffix(".csv")))
+    versions = json.loads(text(made, "versions.json"))
+    assert versions["dbt package"] == "1.0.0"
+    assert re.match(r"1\.1[01]\.", versions["dbt"])
+    assert "refreshed_at" not in rows(made, "refresh_info")[0]
+
+
+def test_the_sums_are_those_that_sha256sum_reads(made: Path, tmp_path: Path) -> None:
+    program = shutil.which("sha256sum")
+    if not program:
+        pytest.skip("There is no sha256sum on this machine")
+    zipfile.ZipFile(made).extractall(tmp_path)
+    check = [program, "--check", "--strict", SUMS]
+    done = subprocess.run(check, cwd=tmp_path, capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.count(": OK\n") == len(list(tmp_path.iterdir())) - 1
+
+
+def test_the_readme_answers_who_opens_the_zip_alone(made: Path) -> None:
+    readme = text(made, "README.txt")
+    for asked in (
+        "When was each database last restored successfully?",
+        "Which have not been restored in time",
+        "How long do restores take, against the target?",
+        "How often do they fail, and where?",
+        "Which backup was used, and how old was it?",
+        "Where did it run",
+        "Which target was in force?",
+        "Who answers for a database?",
+        "Who checked the restored data?",
+        "Is it complete?",
+    ):
+        assert asked in readme
+    # What it sends a reader to is there.
+    for name, columns in re.findall(r"(\w+)\.csv: ((?:\w+(?:, | and )?)+)", readme):
+        assert f"{name}.csv" in readme
+        if f"{name}.csv: not loaded" not in readme:
+            known = set(rows(made, name)[0]) if rows(made, name) else set()
+            named = {word for word in re.findall(r"\w+", columns) if "_" in word}
+            assert not known or named <= known, (name, named - known)
+    for control in CONTROLS:
+        assert f"{control}: " in readme
+    (tested,) = re.findall(r"2026-Q2: (\d+) of (\d+) databases", readme)
+    evidence = [row["evidence"] for row in rows(made, "restore_drill_evidence")]
+    proven = sum(e in {"within target", "over target", "time not known"} for e in evidence)
+    assert tested == (str(proven), str(len([e for e in evidence if e != "out of scope"])))
+    assert "completeness.csv: not loaded" in readme
+    assert "attestations.csv: not loaded" in readme
+
+
+def test_each_control_has_files(made: Path) -> None:
+    served = list(csv.DictReader(io.StringIO(text(made, "controls.csv"), newline="")))
+    assert {row["control"] for row in served} == set(CONTROLS)
+    assert all(table.controls for table in TABLES)
+
+
+def test_tables_of_other_parts_are_taken_where_they_are(copied: Path, tmp_path: Path) -> None:
+    path = tmp_path / "more.duckdb"
+    shutil.copy(copied, path)
+    with duckdb.connect(path) as connection:
+        connection.execute("set schema = 'restore_analytics'")
+        connection.execute("""
+            create table attestations as
+            select
+                'r' || n as restore_key, date '2026-03-01' + cast(n * 60 as integer) as checked_on,
+                cast(null as timestamp with time zone) as counted_at, 'Ana' as checked_by
+            from range(4) as numbers(n)
+        """)
+        connection.execute("""
+            create table completeness as
+            select 'shop/orders' as addon_key, 3 as listed, 2 as present, '9.9' as tap_version
+        """)
+    out = tmp_path / "pack.zip"
+    main(["evidence", f"duckdb:///{path}", *GIVEN, "--out", str(out)])
+    assert [row["restore_key"] for row in rows(out, "attestations")] == ["r1", "r2"]
+    assert rows(out, "completeness")[0]["present"] == "2"
+    assert json.loads(text(out, "versions.json"))["tap"] == ["9.9"]
+    readme = text(out, "README.txt")
+    assert "attestations.csv: checked_by" in readme
+    assert "completeness.csv sets what the API listed" in readme
+
+
+def test_any_changed_byte_is_refused(made: Path, tmp_path: Path) -> None:
+    content = made.read_bytes()
+    other = tmp_path / "other.zip"
+    opened = zipfile.ZipFile(made)
+    headers = [entry.header_offset for entry in opened.infolist()]
+    small = [e for e in opened.infolist() if e.filename in {MANIFEST, SUMS, "versions.json"}]
+    places = {n for start in headers[:2] + headers[-2:] for n in range(start, start + 30)}
+    places |= {e.header_offset + 30 + n for e in small for n in range(0, e.file_size + 20, 61)}
+    places |= set(range(len(content) - 250, len(content)))
+    places |= set(random.Random(1).sample(range(len(content)), 40))  # noqa: S311
+    for place in sorted(places):
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        other.write_bytes(changed)
+        with pytest.raises(PackError):
+            verify(other)
+
+
+def rewritten(pack: Path, out: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
+    """Write a pack anew with other files."""
+    opened = zipfile.ZipFile(pack)
+    files = {name: opened.read(name) for name in opened.namelist()}
+    change(files)
+    with zipfile.ZipFile(out, "w") as written:
+        for name, content in files.items():
+            written.writestr(zipfile.ZipInfo(name), content)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda files: files.pop("data_problems.csv"), "'data_problems.csv' is missing"),
+        (lambda files: files.update({"more.csv": b""}), "'more.csv' was added"),
+        (lambda files: files.update({"README.txt": b"All is well"}), "README.txt has another"),
+        (lambda files: files.pop(SUMS), "is not a pack"),
+        (lambda files: files.update({MANIFEST: b"{}"}), "manifest.json has another content"),
+        (lambda _: None, "the zip around its files"),
+    ],
+)
+def test_what_was_changed_is_named(
+    change: Callable[[dict[str, bytes]], None], told: str, made: Path, tmp_path: Path
+) -> None:
+    other = rewritten(made, tmp_path / "other.zip", change)
+    assert told in failure("--verify", str(other))
+
+
+def test_a_pack_that_was_made_anew_is_told_by_its_digest(
+    made: Path, copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = hashlib.sha256(made.read_bytes()).hexdigest()
+    assert main(["evidence", "--verify", str(made), "--digest", digest.upper()]) == 0
+    assert "is as it was written" in capsys.readouterr().out
+    forged = tmp_path / "forged.zip"
+    main(["evidence", f"duckdb:///{copied}", *GIVEN, "--out", str(forged)])
+    assert main(["evidence", "--verify", str(forged)]) == 0
+    assert "is not the pack of that digest" in failure("--verify", str(forged), "--digest", digest)
+
+
+def test_what_differs_from_an_earlier_pack_is_named(
+    copied: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "later.duckdb"
+    shutil.copy(copied, path)
+    earlier, later = tmp_path / "earlier.zip", tmp_path / "later.zip"
+    main(["evidence", f"duckdb:///{path}", *GIVEN, "--out", str(earlier)])
+    with duckdb.connect(path) as connection:
+        connection.execute("set schema = 'restore_analytics'")
+        ((gone,), (slower,)) = connection.execute("""
+            select restore_key from restore_attempts
+            where counted_at between timestamptz '2026-04-01' and timestamptz '2026-06-30'
+                and duration_minutes is not null
+            order by restore_key limit 2
+        """).fetchall()
+        connection.execute("delete from restore_attempts where restore_key = ?", [gone])
+        connection.execute(
+            "update restore_attempts set duration_minutes = 999 where restore_key = ?", [slower]
+        )
+        connection.execute("update backup_status set rule = 'another'")
+    capsys.readouterr()
+    given = ("--out", str(later), "--compare", str(earlier))
+    assert main(["evidence", f"duckdb:///{path}", *GIVEN, *given]) == 0
+    told = capsys.readouterr().out
+    of_period, of_state = told.split("In what is not limited to it")
+    assert "restore_attempts.csv: 0 rows added, 1 changed, 1 removed" in of_period
+    assert f"    removed {gone}\n" in of_period
+    assert re.search(rf"changed {re.escape(slower)}: duration_minutes [\d.]+ → 999\.000", of_period)
+    assert "restore_drill_evidence.csv" not in of_period
+    assert re.search(r"backup_status.csv: 0 rows added, \d+ changed, 0 removed", of_state)
+    assert "more\n" in of_state
+
+    assert main(["evidence", "--verify", str(later), "--compare", str(later)]) == 0
+    assert capsys.readouterr().out.count("No row differs") == 2
+    assert "a pack is not written over" in failure(
+        f"duckdb:///{copied}", *GIVEN, "--out", str(later)
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "which period?"),
+        (["--from", "2026-04-01"], "which period?"),
+        (["--from", "2026-13-01", "--to", "2026-06-30"], "is no day such as"),
+        (["--from", "2026-07-01", "--to", "2026-06-30"], "before it begins"),
+        (["--verify", "x.zip", "--to", "2026-06-30"], "writes no pack"),
+        ([*GIVEN, "--digest", "x"], "what --verify must find"),
+    ],
+)
+def test_wrong_options_are_told(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["evidence", *arguments])
+    assert end.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_files_that_cannot_be_are_told(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.zip").write_text("no zip")
+    assert "There is no file" in failure("--verify", str(tmp_path / "none.zip"))
+    assert "is not a pack" in failure("--verify", str(tmp_path / "text.zip"))
+    out = str(tmp_path / "text.zip" / "pack.zip")
+    url = "duckdb:///" + str(tmp_path / "none.duckdb")
+    assert "There is no file" in failure(url, *GIVEN, "--out", out)
+    assert "There is no file" in failure(url, *GIVEN, "--compare", str(tmp_path / "none.zip"))
+    assert made.exists()
+
+
+def test_a_period_that_is_not_over_says_so(copied: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pack.zip"
+    given = ("--from", "2026-06-01", "--to", "2026-07-31", "--out", str(out))
+    main(["evidence", f"duckdb:///{copied}", *given])
+    assert "The period was not over" in text(out, "README.txt")
+    assert {row["quarter"] for row in rows(out, "restore_drill_evidence")} == {"2026-Q2", "2026-Q3"}
