@@ -1,4 +1,4 @@
-"""What the image does: `sync`, `sync-daily`, `transform`, `refresh` or `report`, once, by Meltano.
+"""What the image does: a command such as `sync`, `transform` or `refresh`, once, by Meltano.
 
 Nothing is installed, and all that is written goes to the folder for temporary files: the root file
 system may be read-only and the user any.
@@ -33,11 +33,13 @@ COMMANDS = {
     "sync-daily": "sync-daily",
     "transform": "transform",
     "refresh": "refresh",
+    "refresh-and-tell": "refresh-and-tell",
     "report": "restore-report:page",
+    "tell": "tell",
 }
 """What `meltano run` is given for each command: a job of meltano.yml, or a plugin's command."""
 
-SYNCS = {"sync", "sync-daily", "refresh"}
+SYNCS = {"sync", "sync-daily", "refresh", "refresh-and-tell"}
 WAREHOUSE, SYSTEM = "TARGET_POSTGRES_SQLALCHEMY_URL", "MELTANO_DATABASE_URI"
 STATE = (SYSTEM, "MELTANO_STATE_BACKEND_URI")
 OUTPUT = Path("/tmp/output")  # noqa: S108 - where the image's link `output` leads to

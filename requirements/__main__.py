@@ -25,7 +25,10 @@ EXPORTS = {
     "build.txt": ["--only-group=build"],
     "dbt-postgres.txt": ["--only-group=transform", "--prune=dbt-duckdb"],
     "meltano.txt": ["--script=requirements/meltano.py"],
-    "restore-report.txt": ["--package=northflank-restore-report", "--no-emit-workspace"],
+    "restore-report.txt": [
+        *("--package=northflank-restore-report", "--extra=alerts", "--extra=metrics"),
+        "--no-emit-workspace",
+    ],
     "tap.txt": ["--no-default-groups", "--no-emit-project"],
     "target-jsonl.txt": ["--script=requirements/target_jsonl.py"],
     "target-postgres.txt": ["--script=requirements/target_postgres.py"],

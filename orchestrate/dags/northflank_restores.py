@@ -8,12 +8,28 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk import DAG, Asset, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 from northflank import accounts
-from northflank.operators import FAILURE, ListProjects, Sync, SyncDaily, Transform
+from northflank.operators import ListProjects, Sync, SyncDaily, Tell, Transform, failures
 
 FILE = os.environ.get("NORTHFLANK_ACCOUNTS") or Path(__file__).parent.parent / "accounts.yml"
+
+# What other DAGs may be scheduled on: each mart that is documented in docs/analytics.md.
+MARTS = [
+    Asset(f"northflank_restores/{mart}")
+    for mart in (
+        "addon_recoverability",
+        "backup_status",
+        "daily_restore_activity",
+        "data_problems",
+        "load_freshness",
+        "refresh_info",
+        "restore_attempts",
+        "restore_drill_evidence",
+        "restore_timestamp_readings",
+    )
+]
 
 # How long a task may go on waiting for the quota, and how long one run of Meltano may take.
 LONGEST = timedelta(hours=6)
@@ -59,8 +75,7 @@ def name_failures() -> None:
     ti, dag = context["ti"], context["dag"]
     reasons = []
     for name in sorted(dag.task_ids):
-        said = ti.xcom_pull(task_ids=name, key=FAILURE)
-        reasons += [said] if isinstance(said, str) else [line for line in said or () if line]
+        reasons += failures(ti, name)
     states = ti.get_task_states(dag_id=dag.dag_id, run_ids=[context["run_id"]])
     failed = [name for name, state in states[context["run_id"]].items() if state == "failed"]
     if failed:
@@ -69,6 +84,20 @@ def name_failures() -> None:
         msg = f"Failed: {', '.join(sorted(failed))}. " + " ".join(reasons)
         raise AirflowFailException(msg)
 
+
+def tell_of(jobs: dict[str, list[str]]) -> Tell:
+    """Add the task that tells people, of the marts and of how these jobs ended."""
+    return Tell(
+        task_id="tell",
+        jobs=jobs,
+        trigger_rule="all_done",
+        execution_timeout=LONGEST,
+        retries=2,
+        retry_delay=timedelta(minutes=5),
+    )
+
+
+ACCOUNTS = accounts.read(Path(FILE))
 
 START = {
     "start_date": datetime(2026, 1, 1, tzinfo=timezone.utc),
@@ -83,12 +112,23 @@ with DAG(
     schedule="@hourly",
     **START,
 ):
-    synced = [sync(account) for account in accounts.read(Path(FILE))]
+    synced = [sync(account) for account in ACCOUNTS]
     # Whatever became of the syncs: the answers change with the date. The rules that want a success
     # take none beside an account that has no projects, whose sync is skipped.
-    transform = Transform(task_id="transform", trigger_rule="all_done", execution_timeout=LONGEST)
-    synced >> transform
-    [*synced, transform] >> name_failures()
+    transform = Transform(
+        task_id="transform", trigger_rule="all_done", execution_timeout=LONGEST, outlets=MARTS
+    )
+    tell = tell_of(
+        {
+            **{
+                f"sync {account.name}": [f"list_projects_{account.name}", f"sync_{account.name}"]
+                for account in ACCOUNTS
+            },
+            "transform": ["transform"],
+        }
+    )
+    synced >> transform >> tell
+    [*synced, transform, tell] >> name_failures()
 
 # The answers follow with the next hour's run.
 with DAG(
@@ -97,11 +137,16 @@ with DAG(
     schedule="30 2 * * *",
     **START,
 ):
-    [
+    daily = [
         SyncDaily(
             task_id=f"sync_daily_{account.name}",
             shard=accounts.Shard(name="", projects=list(account.projects)),
             **common(account),
         )
-        for account in accounts.read(Path(FILE))
-    ] >> name_failures()
+        for account in ACCOUNTS
+    ]
+    tell = tell_of(
+        {f"daily sync {account.name}": [f"sync_daily_{account.name}"] for account in ACCOUNTS}
+    )
+    daily >> tell
+    [*daily, tell] >> name_failures()

@@ -22,16 +22,25 @@ class Command(NamedTuple):
             arguments, does what they say and returns the exit code. A `ReportError` that it raises
             ends the process with its line and exit code 1.
         summary: what it does, for the help.
+        extra: the extra of this distribution that it needs; empty for none.
     """
 
     module: str
     summary: str
+    extra: str = ""
 
 
 COMMANDS = {
     "page": Command("northflank_restore_report.page_command", "write the page and the CSV files"),
     "evidence": Command(
         "northflank_restore_report.evidence_command", "write an evidence pack, or check one"
+    ),
+    "alerts": Command(
+        "northflank_restore_report.alerts", "tell people, once, what has become worse", "alerts"
+    ),
+    "check": Command("northflank_restore_report.check", "fail if a database is worse than allowed"),
+    "metrics": Command(
+        "northflank_restore_report.metrics", "write a file for Prometheus", "metrics"
     ),
 }
 """The commands by their names; `page` is the one that is meant where none is named."""
@@ -43,10 +52,15 @@ def main(arguments: list[str] | None = None) -> int:
     name = words[0] if words and words[0] in COMMANDS else "page"
     given = words[1:] if words and words[0] in COMMANDS else words
     prog = PROG if given is words else f"{PROG} {name}"
+    command = COMMANDS[name]
     try:
-        exit_code: int = import_module(COMMANDS[name].module).main(given, prog=prog)
+        exit_code: int = import_module(command.module).main(given, prog=prog)
     except ReportError as error:
         sys.exit(str(error))
+    except ModuleNotFoundError as error:
+        if not command.extra or (error.name or "").startswith("northflank_restore_report"):
+            raise
+        sys.exit(f"{prog} needs an extra: pip install 'northflank-restore-report[{command.extra}]'")
     return exit_code
 
 

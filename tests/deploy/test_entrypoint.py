@@ -11,7 +11,10 @@ import pytest
 from demo.account import ROOT
 
 WAREHOUSE = {"TARGET_POSTGRES_SQLALCHEMY_URL": "postgresql://127.0.0.1:1/none"}
-COMMANDS = "Give one of these commands: sync, sync-daily, transform, refresh, report\n"
+COMMANDS = (
+    "Give one of these commands: sync, sync-daily, transform, refresh, refresh-and-tell, "
+    "report, tell\n"
+)
 STATE = (
     "The state would be gone with this container: set MELTANO_DATABASE_URI to a PostgreSQL, "
     "or MELTANO_STATE_BACKEND_URI to a bucket\n"

@@ -43,6 +43,12 @@ class Production:
         plain = [{k: v for k, v in row.items() if not k.startswith("_sdc")} for row in rows]
         return sorted(plain, key=repr)
 
+    def tables(self, schema: str) -> set[str]:
+        """Return the names of the tables of a schema."""
+        query = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
+        with psycopg.connect(self.warehouse) as connection:
+            return {name for (name,) in connection.execute(query, [schema])}
+
     def copy_tables(self, schema: str, to: str) -> None:
         """Make the tables of a schema in another one, empty."""
         with psycopg.connect(self.warehouse) as connection:

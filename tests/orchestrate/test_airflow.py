@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
@@ -13,6 +14,7 @@ from northflank.meltano import DAILY
 
 from orchestrate.airflow import COMMAND, DAG, Airflow, free_port
 from simulator import Behaviour, World, serve
+from tests.alerts.support import receiving
 from tests.means import need_dbt
 from tests.orchestrate.support import TABLES
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from tests.orchestrate.support import Production
 
 SECONDS = 240
-TOKENS = {name: f"token-of-{name}" for name in ("acme", "globex", "initech", "hooli")}
+TOKENS = {name: f"token-of-{name}" for name in ("acme", "globex", "initech", "hooli", "alerts")}
 
 pytestmark = pytest.mark.timeout(2 * SECONDS)
 
@@ -123,6 +125,7 @@ def test_accounts_that_can_be_synced_are_and_failures_are_named(
         serve(worlds["globex"], short, TOKENS["globex"]) as globex,
         serve(World(), token="another-token") as initech,  # noqa: S106 - as revoked
         serve(World(), token=TOKENS["hooli"]) as hooli,  # whose projects are all gone
+        receiving() as receiver,
     ):
         servers = {"acme": acme, "globex": globex, "initech": initech, "hooli": hooli}
         accounts: list[dict[str, object]] = [
@@ -132,7 +135,12 @@ def test_accounts_that_can_be_synced_are_and_failures_are_named(
             {"name": "umbrella"},  # whose connection nobody has made
             {"name": "hooli", "shards": 2},
         ]
-        airflow = airflow_of(tmp_path, servers, accounts, production.environment)
+        file = tmp_path / "northflank.prom"
+        settings = {**production.environment, "NORTHFLANK_METRICS_FILE": str(file)}
+        airflow = airflow_of(tmp_path, servers, accounts, settings)
+        password = receiver.destination("ops", TOKENS["alerts"])
+        destinations = {"conn_type": "generic", "password": password}
+        airflow.env["AIRFLOW_CONN_NORTHFLANK_ALERTS"] = json.dumps(destinations)
         done = airflow.run("dags", "test", DAG)
 
         # Nothing is asked for twice where the quota suffices, however many shards there are.
@@ -155,6 +163,7 @@ def test_accounts_that_can_be_synced_are_and_failures_are_named(
         "list_projects_hooli": "success",
         "sync_hooli": "skipped",
         "transform": "success",
+        "tell": "success",
         "name_failures": "failed",
     }
     # A quota that is exhausted costs no retry, and what someone has to mend is not tried again.
@@ -177,10 +186,21 @@ def test_accounts_that_can_be_synced_are_and_failures_are_named(
     start = "prod:tap-northflank-restores-to-target-postgres:"
     assert set(production.states()) == {f"{start}{name}" for name in ("acme.1", "acme.2", "globex")}
 
+    # Other DAGs can be scheduled on the marts, and people hear of what somebody has to mend.
+    events = look.query("SELECT uri FROM asset_event JOIN asset ON asset_id = asset.id")
+    named = {uri.removeprefix("northflank_restores/") for (uri,) in events}
+    assert named < production.tables("restore_analytics")
+    assert len(events) == 9
+    (body,) = receiver.bodies()
+    lines = [line.partition(";")[0] for line in body.splitlines() if line.startswith("job ")]
+    assert lines == ["job sync initech: failed", "job sync umbrella: failed"]
+    assert "initech: GET /v1/projects: 401" in body
+    assert "northflank_restores_database_info{" in file.read_text(encoding="utf-8")
+
     # A token is in no log, rendered template, XCom or any other place of Airflow's.
     logs = "".join(file.read_text() for file in tmp_path.glob("logs/**/*") if file.is_file())
     for token in TOKENS.values():
-        assert token not in done.stdout + logs + look.everything()
+        assert token not in done.stdout + logs + look.everything() + body
 
 
 def test_the_pool_of_a_token_limits_the_tasks_that_use_it_at_once(
@@ -199,7 +219,8 @@ def test_the_pool_of_a_token_limits_the_tasks_that_use_it_at_once(
             while not look.ended() and time.monotonic() < deadline:
                 time.sleep(1)
         assert look.states().pop("name_failures") == "success"
-        assert len(look.states()) == 5
+        assert look.states().pop("tell") == "skipped"
+        assert len(look.states()) == 6
         assert pages_of(acme) == pages_in(world)
 
     spans = look.query(
@@ -218,7 +239,11 @@ def test_what_changes_slowly_is_read_by_the_day(production: Production, tmp_path
         asked = [request.path for request in acme.requests]
 
     assert done.returncode == 0, done.stdout
-    assert Look(tmp_path).states() == {"sync_daily_acme": "success", "name_failures": "success"}
+    assert Look(tmp_path).states() == {
+        "sync_daily_acme": "success",
+        "tell": "skipped",
+        "name_failures": "success",
+    }
     assert [path for path in asked if path.endswith("/restores")] == []
     for table in DAILY:
         assert {row["teamId"] for row in production.rows(table)} == {"acme"}

@@ -9,15 +9,19 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from typing import TYPE_CHECKING
 
 import psutil
+import psycopg
 import pytest
 
 from simulator import World, serve
+from tests.means import need_dbt
 from tests.orchestrate.support import shard_of, sync
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from simulator import Request
@@ -27,8 +31,15 @@ TASK = """
 import json, os, sys
 os.umask(0o022)
 from northflank.meltano import Meltano
-Meltano(json.loads(sys.argv[1])).run("sync")
+Meltano(json.loads(sys.argv[1])).run(sys.argv[2])
 """
+
+WAITING = "SELECT 1 FROM pg_locks WHERE NOT granted"
+
+
+def task_of(job: str, settings: Mapping[str, str]) -> list[str]:
+    """Return the command of a task that runs a job."""
+    return [sys.executable, "-c", TASK, json.dumps(dict(settings)), job]
 
 
 def with_secret(folder: Path, secret: str) -> list[Path]:
@@ -41,6 +52,7 @@ def with_secret(folder: Path, secret: str) -> list[Path]:
 def test_a_killed_task_leaves_no_meltano_and_no_secret(
     production: Production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    need_dbt()
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
@@ -56,9 +68,8 @@ def test_a_killed_task_leaves_no_meltano_and_no_secret(
             os.kill(tasks.pop().pid, signal.SIGKILL)
 
     with serve(world) as server:
-        settings = json.dumps(dict(shard_of(server)))
         server.before_response = kill
-        with subprocess.Popen([sys.executable, "-c", TASK, settings]) as task:  # noqa: S603
+        with subprocess.Popen(task_of("sync", shard_of(server))) as task:  # noqa: S603
             tasks.append(task)
             assert task.wait() == -signal.SIGKILL
         gone, alive = psutil.wait_procs(below, timeout=60)
@@ -75,6 +86,21 @@ def test_a_killed_task_leaves_no_meltano_and_no_secret(
         sync(shard_of(server), "")
     assert len(production.rows("restores")) == world.restore_count()
     assert list(tmp_path.glob("northflank-meltano-*")) == []
+
+    # The models wait for the warehouse, which would keep an orphan for ever.
+    with (
+        psycopg.connect(production.warehouse) as holder,
+        psycopg.connect(production.warehouse, autocommit=True) as look,
+    ):
+        holder.execute("LOCK TABLE northflank.restores")
+        with subprocess.Popen(task_of("transform", {})) as task:  # noqa: S603
+            while task.poll() is None and not look.execute(WAITING).fetchall():
+                time.sleep(0.1)
+            below = psutil.Process(task.pid).children(recursive=True)
+            os.kill(task.pid, signal.SIGKILL)
+        gone, alive = psutil.wait_procs(below, timeout=60)
+        assert len(gone) > 1
+        assert alive == []
 
 
 def test_the_folder_of_a_run_that_goes_on_is_left_to_it(

@@ -97,3 +97,12 @@ def test_a_warehouse_that_does_not_answer_is_the_reason() -> None:
         sync(shard_of(server), "", TARGET_POSTGRES_SQLALCHEMY_URL=NOWHERE)
     assert "\n" not in str(failure.value)
     assert "secret" not in str(failure.value)
+
+
+def test_a_command_that_fails_is_told_in_its_own_line(production: Production) -> None:
+    destinations = {"NORTHFLANK_ALERTS_URLS": "nosuch://secret"}
+    with pytest.raises(RunError, match=r"^Apprise cannot read the URL of alerts: ") as error:
+        Meltano({**production.environment, **destinations}).invoke(
+            "restore-report:alerts", "--job", "sync acme=1: 401"
+        )
+    assert "secret" not in str(error.value)

@@ -14,6 +14,7 @@ from demo.account import ROOT
 from demo.pipeline import Pipeline
 from northflank_restore_report.pack import verify
 from simulator import World
+from tests.alerts.support import receiving
 from tests.means import need_dbt
 
 if TYPE_CHECKING:
@@ -37,6 +38,19 @@ def test_a_sync_is_followed_by_models_and_report(
     page = tmp_path / "report" / "page.html"
     pipeline.meltano("invoke", "restore-report:page", "--out", str(page))
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+    file = tmp_path / "northflank.prom"
+    with receiving() as receiver:
+        urls = receiver.destination("ops", "tok3n-of-ops")
+        pipeline.env |= {"NORTHFLANK_ALERTS_URLS": urls, "NORTHFLANK_METRICS_FILE": str(file)}
+        pipeline.meltano("run", "tell")
+        pipeline.meltano("run", "tell")
+        (body,) = receiver.bodies()
+    act = sum(row["needs_action"] for row in verdicts)
+    assert f", {act} to act on: " in body
+    there = sum(row["is_current"] for row in verdicts)
+    assert file.read_text(encoding="utf-8").count("database_needs_action{") == there
+    assert "tok3n-of-ops" not in pipeline.log.read_text()
 
     pack = tmp_path / "report" / "pack.zip"
     period = ("--from", "2026-04-01", "--to", "2026-06-30")
@@ -76,6 +90,8 @@ def test_the_job_does_one_after_the_other() -> None:
     assert steps == (
         "tap-northflank-restores target-postgres dbt-postgres:build restore-report:page"
     )
+    jobs = {job["name"]: " ".join(job["tasks"]) for job in project["jobs"]}
+    assert jobs["refresh-and-tell"] == f"{steps} {jobs['tell']}"
 
 
 def test_a_model_that_fails_is_told_and_ends_the_job(pipeline: Sync, warehouse: Warehouse) -> None:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 TAP, LOADER = "tap-northflank-restores", "target-postgres"
+ALERTS, METRICS = "restore-report:alerts", "restore-report:metrics"
+
+# Variables of the report's command: where alerts go, and where the file for Prometheus is.
+ALERTS_URLS, METRICS_FILE = "NORTHFLANK_ALERTS_URLS", "NORTHFLANK_METRICS_FILE"
 
 # The property of each stream that is the id of a project, and the streams of the two jobs.
 STREAMS = {
@@ -53,14 +57,9 @@ _NOT_OURS = re.compile(r"_?AIRFLOW_|PYTHON|VIRTUAL_ENV|TAP_NORTHFLANK_RESTORES_"
 _FOLDER = "northflank-meltano-"
 # Meltano's settings have secrets in them, so what it writes is its user's alone.
 _UMASK = 0o077
-# On Linux the system ends Meltano (prctl's PR_SET_PDEATHSIG) when its parent is gone, as a task
-# that was killed is. Or the orphan goes on, and the task's next try is refused as running twice.
-_WITH_ITS_PARENT = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-if os.getppid() == int(sys.argv[1]):
-    os.execv(sys.argv[2], sys.argv[2:])
-"""
+# On Linux this ends Meltano with its task. Elsewhere the orphan of a killed task goes on, and the
+# task's next try is refused as running twice.
+_SUPERVISE = Path(__file__).with_name("supervise.py") if sys.platform == "linux" else None
 
 
 class RunError(Exception):
@@ -98,7 +97,7 @@ class _End:
         exit_codes: Those of what it ran, such as `{"extractors": 4}`.
         told: The last error that each plugin told of.
         meltano: What Meltano says of what failed.
-        plain: The last line that was no entry of the log.
+        plain: The last line that was no entry of the log, or that a command wrote.
     """
 
     returncode: int = 0
@@ -145,6 +144,15 @@ class Meltano:
         if end.exit_codes and "loaders" not in end.exit_codes:
             _raise(end.exit_codes.get("extractors", end.returncode), end.line)
         # A loader that fails takes the tap with it, whose exit code then says nothing.
+        _raise(1 if end.returncode else 0, end.line)
+
+    def invoke(self, command: str, *arguments: str) -> None:
+        """Run a command of a plugin, such as `"restore-report:alerts"`.
+
+        Raises:
+            RunError: It failed.
+        """
+        end = self._meltano("invoke", command, *arguments)
         _raise(1 if end.returncode else 0, end.line)
 
     def list_projects(self) -> list[str]:
@@ -200,9 +208,8 @@ class Meltano:
         lock: int,
     ) -> _End:
         end = _End()
-        if sys.platform == "linux":
-            wrapper = [sys.executable, "-I", "-c", _WITH_ITS_PARENT, str(os.getpid())]
-            command = [*wrapper, *command]
+        if _SUPERVISE:
+            command = [sys.executable, "-I", str(_SUPERVISE), str(os.getpid()), *command]
         with subprocess.Popen(  # noqa: S603 - our own commands
             command,
             pass_fds=[lock],  # The folder is in use for as long as this Meltano lives.
@@ -239,6 +246,8 @@ class Meltano:
             end.meltano, end.exit_codes = str(entry["err"]), entry.get("exit_codes") or {}
         elif entry.get("level") == "error":
             end.meltano = said
+        elif entry.get("stdio") == "stderr":  # Of a plugin's command, which is no plugin's log.
+            end.plain = said
 
     def _executable(self) -> str:
         places = [str(self._root / ".venv" / "bin"), os.environ.get("PATH", "")]
@@ -285,9 +294,9 @@ def _terminate(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """Ask Meltano to end, and what it runs: it would leave dbt to itself. Return them."""
     programs: list[psutil.Process] = []
     with suppress(psutil.NoSuchProcess):
-        meltano = psutil.Process(process.pid)
-        programs += [meltano, *meltano.children(recursive=True)]
-    for program in programs:
+        first = psutil.Process(process.pid)
+        programs += [first, *first.children(recursive=True)]
+    for program in programs[:1] if _SUPERVISE else programs:
         with suppress(psutil.NoSuchProcess):
             program.terminate()
     return programs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +11,26 @@ from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
     AirflowNotFoundException,
+    AirflowSkipException,
     AirflowTaskTimeout,
 )
 
 from northflank.accounts import split
-from northflank.meltano import DAILY, HOURLY, Meltano, QuotaExhaustedError, RunError, settings
+from northflank.meltano import (
+    ALERTS,
+    ALERTS_URLS,
+    DAILY,
+    HOURLY,
+    METRICS,
+    METRICS_FILE,
+    Meltano,
+    QuotaExhaustedError,
+    RunError,
+    settings,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from airflow.sdk import Context
 
@@ -25,6 +38,9 @@ if TYPE_CHECKING:
 
 # Under this key a task that fails leaves the reason to its successors.
 FAILURE = "failure"
+
+# The connection whose password is where alerts go, as the variable of the report's command has it.
+DESTINATIONS = "northflank_alerts"
 
 
 class _MeltanoTask:
@@ -180,3 +196,66 @@ class SyncDaily(Sync):
 
     streams = DAILY
     job = "sync-daily"
+
+
+class Tell(_MeltanoTask, BaseOperator):  # type: ignore[misc]
+    """Writes the file for Prometheus and tells what changed, and which jobs have failed for good.
+
+    It is skipped where neither destinations nor a file are set up.
+    """
+
+    what = "tell"
+
+    def __init__(self, *, jobs: Mapping[str, Iterable[str]], **kwargs: Any) -> None:  # noqa: ANN401
+        """Take what to tell of.
+
+        Args:
+            jobs: The ids of the tasks that make up a job, by the name that messages give it.
+            kwargs: As Airflow's.
+        """
+        super().__init__(**kwargs)
+        self.jobs = {name: list(tasks) for name, tasks in jobs.items()}
+
+    def execute(self, context: Context) -> None:
+        """Write, and tell."""
+        urls = self._destinations()
+        file = os.environ.get(METRICS_FILE)
+        if not (urls or file):
+            msg = f"There is no connection {DESTINATIONS}, and no {ALERTS_URLS} or {METRICS_FILE}"
+            raise AirflowSkipException(msg)
+        with self._told(context):
+            self._meltano = Meltano({ALERTS_URLS: urls} if urls else {}, self.log.info)
+            if urls:
+                self._meltano.invoke(ALERTS, *self._ends(context))
+            if file:
+                self._meltano.invoke(METRICS)
+
+    def _destinations(self) -> str:
+        try:
+            return Connection.get(DESTINATIONS).password or ""
+        except AirflowNotFoundException:
+            return os.environ.get(ALERTS_URLS, "")
+
+    def _ends(self, context: Context) -> Iterator[str]:
+        """Yield how each job ended, as options; a job of which nothing ran has not ended."""
+        ti = context["ti"]
+        run = context["run_id"]
+        states = ti.get_task_states(dag_id=self.dag_id, run_ids=[run])[run]
+        for job, tasks in self.jobs.items():
+            ended = {states[name] for name in states if _task_of(name, tasks)}
+            reasons = [reason for task in tasks for reason in failures(ti, task)]
+            if "failed" in ended:
+                yield from ("--job", f"{job}=1: {'; '.join(reasons)}")
+            elif "success" in ended:
+                yield from ("--job", f"{job}=0")
+
+
+def failures(ti: Any, task: str) -> list[str]:  # noqa: ANN401 - Airflow's task instance
+    """Return why a task failed; of a mapped one, why each of its instances did."""
+    said = ti.xcom_pull(task_ids=task, key=FAILURE)
+    return [said] if isinstance(said, str) else [line for line in said or () if line]
+
+
+def _task_of(instance: str, tasks: Iterable[str]) -> bool:
+    """Whether a name of an instance, such as `sync_acme_0`, is of one of these tasks."""
+    return instance in tasks or instance.rpartition("_")[0] in tasks
