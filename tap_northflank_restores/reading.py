@@ -15,8 +15,8 @@ read and no look-back window guesses.
 from __future__ import annotations
 
 from array import array
-from itertools import compress, islice
-from typing import TYPE_CHECKING
+from itertools import compress, count, islice
+from typing import TYPE_CHECKING, Any
 
 from tap_northflank_restores.bookmark import (
     PARTS,
@@ -24,15 +24,16 @@ from tap_northflank_restores.bookmark import (
     Bookmark,
     Restore,
     divide,
-    fingerprint,
+    fingerprints,
     history_entries,
     tag,
     total,
 )
-from tap_northflank_restores.instants import instant
+from tap_northflank_restores.instants import instant, instants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
+    from typing import TypeGuard
 
 HOLD = 10_000
 _RESTORES_AT_ONCE = 1000
@@ -121,17 +122,61 @@ class Reading:
             page: Restores as the API gives them; each has a string `id`.
         """
         self._differing = None
-        return [restore for restore in page if self._is_new(restore)]
+        restores = list(page)
+        completed = instants([restore.get(REPLICATION_KEY) for restore in restores])
+        marks = fingerprints(restores, completed)
+        ids = [restore["id"] for restore in restores]
+        if self._are_usual(completed, ids):
+            return self._take_usual(restores, ids, completed, marks)
+        each = zip(restores, completed, marks, strict=True)
+        return [restore for restore, time, mark in each if self._is_new(restore, time, mark)]
+
+    def _are_usual(self, completed: list[int | str | None], ids: list[str]) -> TypeGuard[list[int]]:
+        """Tell whether each restore of a page has completed since the start, and is here once."""
+        if {*map(type, completed)} != {int}:
+            return False
+        earliest: Any = min(completed)  # type: ignore[type-var]
+        return (
+            not self._sent_before
+            and not self._resend
+            # The start is never later than `_since`.
+            and (self._since is None or earliest >= self._since)
+            and self._places.keys().isdisjoint(ids)
+            and self._before.pending.keys().isdisjoint(ids)
+            and len({*ids}) == len(ids)
+        )
+
+    def _take_usual(
+        self, restores: list[Restore], ids: list[str], completed: list[int], marks: list[int]
+    ) -> list[Restore]:
+        """Return what `_is_new` would of each of a page's restores, at a fifth of its CPU."""
+        latest = max(completed)
+        if self._latest is None or latest > self._latest:
+            self._latest = latest
+            self._latest_text = restores[completed.index(latest)][REPLICATION_KEY]
+        until = self._hold_back_until
+        if until is None or self._everything:
+            news = [True] * len(ids)
+        else:
+            news = [time > until for time in completed]
+        self._places.update(zip(ids, count(len(self._marks))))
+        self._marks.extend(marks)
+        self._instants.extend(completed)
+        self._fates += bytes([_IN_HISTORY | _SENT if new else _IN_HISTORY for new in news])
+        if all(news):
+            return restores
+        if self._held is not None:
+            held = [not new for new in news]
+            self._held.update(zip(compress(ids, held), compress(restores, held), strict=True))
+            if len(self._held) > self._hold:
+                self._held = None
+        return list(compress(restores, news))
 
     # One function, as each call more for each restore shows in the CPU time of a sync.
-    def _is_new(self, restore: Restore) -> bool:  # noqa: C901
+    def _is_new(self, restore: Restore, time: int | str | None, mark: int) -> bool:  # noqa: C901
         id_ = restore["id"]
-        text = restore.get(REPLICATION_KEY) or None
-        try:
-            completed = None if text is None else instant(text)
-        except (TypeError, ValueError):
-            completed = None  # It counts as one that has not completed, until it is mended.
-        mark = fingerprint(restore, text if completed is None else completed)
+        # One that is no time counts as one that has not completed, until it is mended.
+        completed = time if isinstance(time, int) else None
         sent = is_as_sent = False
         if (place := self._places.get(id_)) is not None:
             if self._marks[place] == mark:
@@ -144,7 +189,7 @@ class Reading:
         if completed is not None and (self._start is None or completed >= self._start):
             fate = _IN_HISTORY
             if self._latest is None or completed > self._latest:
-                self._latest, self._latest_text = completed, text
+                self._latest, self._latest_text = completed, restore[REPLICATION_KEY]
             # What was sent before, in another version or as pending, must follow in this one.
             new = (
                 self._hold_back_until is None

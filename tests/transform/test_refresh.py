@@ -156,9 +156,7 @@ def test_restores_must_be_there(engine: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("column", ["id", "status"])
-def test_what_tells_the_outcome_must_be_there(
-    column: str, world: World, engine: Warehouse
-) -> None:
+def test_what_tells_the_outcome_must_be_there(column: str, world: World, engine: Warehouse) -> None:
     engine.load({"restores": rows_of(world)["restores"]})
     kept = [name for name in schema_of("restores")["properties"] if name != column]
     listed = ", ".join(f'"{name}"' for name in kept)
