@@ -188,8 +188,9 @@ class ReadAhead(Generic[Key, Page]):
         return source
 
     def _wake_worker(self) -> None:
-        # One at a time: waking all of them for each page would cost more than the page.
-        if self._resting:
+        # One at a time, and only where it finds a page to fetch: each worker that wakes for nothing
+        # costs as much as a good part of a page. One that finds a page wakes the next.
+        if self._resting and self._next_source() is not None:
             self._work.notify()
 
 
