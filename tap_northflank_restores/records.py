@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tap_northflank_restores.fitting import fitted, is_text
 from tap_northflank_restores.instants import are_in_utc, in_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
 
     from singer_sdk.helpers.types import Record
     from singer_sdk.singerlib import SelectionMask
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 ITEMS_A_WRITE = 1000
 TIME = "a date and time"
-
-_TEXTS = {str, type(None)}
 
 
 def shaper(
@@ -55,7 +54,7 @@ def shaper(
     inner = [path for path, chosen in selected.items() if len(path) > 2 and not chosen]  # noqa: PLR2004
     pruned = {path[1] for path in inner}.intersection(fields)
     blank: Record = {**constants, **dict.fromkeys(fields)}
-    known = frozenset(fields)
+    known = tuple(fields)
 
     def shape(item: Item) -> Record:
         record = blank.copy()
@@ -71,23 +70,33 @@ def shaper(
         return record
 
     def shape_all(items: Sequence[Item]) -> list[Record]:
-        if is_flat and not pruned and _are_records(items, known, times, others):
+        if is_flat and not pruned and _are_records(items, known, times):
             return [{**blank, **item} for item in items]
         return [shape(item) for item in items]
 
     return shape_all
 
 
-def _are_records(
-    items: Sequence[Item], known: AbstractSet[str], times: Sequence[str], texts: Sequence[str]
-) -> bool:
+def _are_records(items: Sequence[Item], known: tuple[str, ...], times: Sequence[str]) -> bool:
     """Tell whether all items are records but for what is missing, as on most pages they are."""
-    if not all(item.keys() <= known for item in items):
-        return False
-    if not {type(item.get(name)) for item in items for name in texts} <= _TEXTS:
+    try:
+        msgspec.convert(items, list[_texts(known)])  # type: ignore[misc]
+    except msgspec.ValidationError:
         return False
     moments = ([item.get(name) for item in items] for name in times)
     return all(are_in_utc([text for text in each if text is not None]) for each in moments)
+
+
+@cache
+def _texts(names: tuple[str, ...]) -> type[msgspec.Struct]:
+    """Return the type of objects that have these properties or some of them, texts or null."""
+    fields = {f"field{number}": name for number, name in enumerate(names)}
+    return msgspec.defstruct(
+        "Texts",
+        [(field, str | None, None) for field in fields],
+        rename=fields,
+        forbid_unknown_fields=True,
+    )
 
 
 def _moment(text: Any, name: str, on_misfit: Callable[[str, str, Any], None]) -> str | None:  # noqa: ANN401
