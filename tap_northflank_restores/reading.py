@@ -15,6 +15,7 @@ read and no look-back window guesses.
 from __future__ import annotations
 
 from array import array
+from functools import cache
 from itertools import compress, count, islice
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ _BEFORE_SINCE = 8  # it has a completedAt, before the start of the last sync
 _PENDING = 16
 
 
+@cache
 def _with(flag: int, *, but: int = 0) -> bytes:
     """Return a table that makes 1 of each fate with a flag, and 0 of others."""
     return bytes(bool(fate & flag) and not fate & but for fate in range(256))
@@ -280,7 +282,8 @@ class Reading:
 
     def _compare(self) -> frozenset[int]:
         before = self._before
-        if before.completed is None or self._everything:
+        nothing = before.completed == 0 and not any(before.digest) and not self.held_back
+        if nothing or before.completed is None or self._everything:
             return frozenset()
         parts = before.differing_parts(self._history(_HELD_BACK)) - self._resend
         if not parts and not self._resend and self.held_back != before.completed:

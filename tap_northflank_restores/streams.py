@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
 
     from tap_northflank_restores.client import Item
+    from tap_northflank_restores.records import Shape
     from tap_northflank_restores.tap import TapNorthflankRestores
 
 SCHEMAS = SchemaDirectory(resources.files(schemas))
@@ -52,6 +53,8 @@ class NorthflankStream(PagedStream):
         """Start with nothing told."""
         super().__init__(tap)
         self._told: set[str] = set()
+        # The same for all addons of a sync, of which there may be thousands.
+        self._shapes: dict[tuple[str, ...], Shape] = {}
 
     @property
     def tap(self) -> TapNorthflankRestores:
@@ -68,6 +71,7 @@ class NorthflankStream(PagedStream):
     @override
     def begin(self) -> None:
         self._told.clear()
+        self._shapes.clear()
         self.tap.begin(self.name)
 
     @override
@@ -108,7 +112,11 @@ class NorthflankStream(PagedStream):
                 "" if what == TIME else ", here and in others",
             )
 
-        return shaper(self.schema["properties"], self.mask, constants, tell)
+        names = tuple(constants)
+        if names not in self._shapes:
+            self._shapes[names] = shaper(self.schema["properties"], self.mask, names)
+        shape = self._shapes[names]
+        return lambda items: shape(items, constants, tell)
 
 
 class ProjectsStream(NorthflankStream):
