@@ -102,6 +102,7 @@ FORMS = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=1000)
 @given(FORMS)
 def test_an_instant_does_not_depend_on_the_page(text: str) -> None:

@@ -623,6 +623,7 @@ def test_a_second_sync_after_a_refused_cursor_sends_nothing(server: Server) -> N
     assert second.records["restores"] == []
 
 
+@pytest.mark.slow
 def test_some_bytes_an_id_are_kept_of_what_a_list_has_shown() -> None:
     seen = Seen()
     tracemalloc.start()

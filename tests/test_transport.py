@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from simulator import Server
 
+pytestmark = pytest.mark.slow
+
 EMPTY = json.dumps({"data": {"restores": []}, "pagination": {"hasNextPage": False}}).encode()
 TRIES = 5
 

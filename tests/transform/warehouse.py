@@ -96,7 +96,9 @@ def dbt_environment() -> Path:
     home = ROOT / ".dev" / "dbt"
     python = f"--python={sys.executable}"
     with one_at_a_time("dbt"):
-        _uv("sync", "--frozen", "--only-group=transform", python, project_environment=home)
+        only = ["--frozen", "--only-group=transform", python]
+        # Compiled once, and not at each of hundreds of starts where Python may not keep that.
+        _uv("sync", "--compile-bytecode", *only, project_environment=home)
     return home / PROGRAMS
 
 
@@ -117,7 +119,8 @@ def loader() -> Path:
     locked = shlex.split(plugin["pip_url"].replace("$MELTANO_PROJECT_ROOT", str(ROOT)))
     with one_at_a_time("loader"):
         _uv("venv", "--allow-existing", home)
-        _uv("pip", "install", f"--python={home / PROGRAMS / 'python'}", *locked)
+        python = f"--python={home / PROGRAMS / 'python'}"
+        _uv("pip", "install", "--compile-bytecode", python, *locked)
     return home / PROGRAMS / str(plugin["executable"])
 
 
