@@ -511,3 +511,13 @@ def test_a_page_is_as_its_restores_one_by_one(
         assert short.must_read_again == long.must_read_again
         short = Reading(bookmark, after=short, **options)
         long = OneByOne(bookmark, after=long, **options)
+
+
+def test_two_ids_of_one_hash_are_both_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That takes 4 billion restores of an addon; the hashes of the next process are others."""
+    _, before, _ = sync(Bookmark(), [A, RUNNING])
+    with monkeypatch.context() as patch:
+        patch.setattr("tap_northflank_restores.reading.hash", lambda _id: 1, raising=False)
+        sent, bookmark, _ = sync(before, [A, B], [C, RUNNING])
+    assert {"b", "c"} <= {*sent}
+    assert {*sync(bookmark, [A, B, C, RUNNING])[0]} >= {"a", "b"}
