@@ -1,13 +1,15 @@
-"""The command line: `./dev bench [speed|correctness] [--quick]`."""
+"""The command line: `./dev bench [speed|end-to-end|correctness] [--quick]`."""
 
 from __future__ import annotations
 
 import argparse
 from datetime import datetime, timezone
 
-from benchmarks import correctness, machine, results, speed
+from benchmarks import correctness, end_to_end, machine, results, speed
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.workloads import WORKLOADS, quick
+
+PARTS = ["speed", "end-to-end", "correctness"]
 
 
 def arguments() -> argparse.Namespace:
@@ -17,7 +19,7 @@ def arguments() -> argparse.Namespace:
         description="Compare this tap with other tools, and write benchmarks/RESULTS.md.",
     )
     option = parser.add_argument
-    option("part", nargs="?", choices=["speed", "correctness"], help="without it, both")
+    option("part", nargs="?", choices=PARTS, help="without it, all")
     option("--quick", action="store_true", help="small worlds, once: a look at whether all runs")
     option("--runs", type=int, default=3, help="runs of each contender (default: 3)")
     names = [workload.name for workload in WORKLOADS]
@@ -30,14 +32,18 @@ def main() -> None:
     options = arguments()
     found = results.read() or results.Results("", machine.describe())
     found.date, found.machine = f"{datetime.now(timezone.utc):%Y-%m-%d}", machine.describe()
-    if options.part != "correctness":
+    parts = [options.part] if options.part else PARTS
+    if "speed" in parts:
         chosen = [w for w in WORKLOADS if not options.only or w.name in options.only]
         if options.quick:
             chosen = [quick(workload) for workload in chosen]
         load = machine.load()
         measured = speed.run(chosen, 1 if options.quick else options.runs)
         found.speed = results.Speed(options.quick, load, *measured)
-    if options.part != "speed" and not options.only:
+    if "end-to-end" in parts and not options.only:
+        runs = 1 if options.quick else options.runs
+        found.warehouse = end_to_end.run(quick=options.quick, runs=runs)
+    if "correctness" in parts and not options.only:
         found.findings = correctness.run(SCENARIOS)
     if not options.only:
         results.write(found)

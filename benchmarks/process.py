@@ -45,12 +45,14 @@ def run(
         timeout: seconds until it is killed, and has the exit code -9.
     """
     result = directory / "cost.json"
+    # Such as PYTHONUNBUFFERED, with which a loop that prints takes much longer than others.
+    given = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
     launcher = [sys.executable, "-I", "-S", str(LAUNCHER)]
     with (directory / "err").open("wb") as errors:
         subprocess.run(  # noqa: S603 - the commands are our own
             [*launcher, str(result), str(directory / "out"), str(timeout), *command],
             cwd=directory,
-            env={**os.environ, **(environment or {})},
+            env={**given, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stderr=errors,
             check=True,

@@ -14,6 +14,8 @@ are:
 
 from __future__ import annotations
 
+import sys
+from array import array
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
@@ -21,7 +23,7 @@ from hashlib import blake2b
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tap_northflank_restores.instants import instant
+from tap_northflank_restores.instants import instant, instants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -57,6 +59,8 @@ _TAG_LENGTH = 4
 _TAGS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 Restore = dict[str, Any]
+
+_empty_digest = blake2b(digest_size=8)
 
 
 class UnreadableBookmarkError(ValueError):
@@ -222,11 +226,12 @@ def _sums(entries: Sequence[int], bounds: Sequence[int]) -> list[int]:
     return [sum(entries[begin:end]) for begin, end in pairwise(cuts)]
 
 
-def history_entries(instants: Iterable[int], marks: Iterable[int]) -> list[int]:
+def history_entries(times: Iterable[int], marks: Iterable[int]) -> list[int]:
     """Return what orders restores in their history: time, what tells ties apart, fingerprint.
 
     Args:
-        instants: Their `completedAt`. Before 1970 all count as the same time, and after 2112.
+        times: Their `completedAt`, as instants. Before 1970 all count as the same time, and after
+            2112.
         marks: Their fingerprints.
 
     Returns:
@@ -234,11 +239,11 @@ def history_entries(instants: Iterable[int], marks: Iterable[int]) -> list[int]:
     """
     return sorted(
         [
-            (((instant >> _STEP_BITS) << _TIE_BITS) | (mark & _TIES)) << _MARK_BITS | mark
-            if 0 <= instant < _LATEST
-            else (_LAST_KEY - _TIES + (mark & _TIES) if instant > 0 else mark & _TIES) << _MARK_BITS
+            (((time >> _STEP_BITS) << _TIE_BITS) | (mark & _TIES)) << _MARK_BITS | mark
+            if 0 <= time < _LATEST
+            else (_LAST_KEY - _TIES + (mark & _TIES) if time > 0 else mark & _TIES) << _MARK_BITS
             | mark
-            for instant, mark in zip(instants, marks, strict=True)
+            for time, mark in zip(times, marks, strict=True)
         ]
     )
 
@@ -248,23 +253,27 @@ def total(marks: int) -> int:
     return marks % _MODULUS[PROOF_VERSION]
 
 
-def fingerprint(restore: Restore, completed: int | str | None) -> int:
-    """Return 63 bits over all that the warehouse holds of a restore, its times as instants.
+def fingerprints(restores: Sequence[Restore], completed: Sequence[int | str | None]) -> list[int]:
+    """Return of each restore 63 bits over all that the warehouse holds of it, times as instants.
 
     Args:
-        restore: A restore as the API gives it.
-        completed: The instant of its `completedAt`, or its text if it is no time.
+        restores: Restores as the API gives them.
+        completed: Of each the instant of its `completedAt`, or the text if it is no time.
     """
-    started = restore.get("restoreTimestamp")
-    try:
-        started = instant(started) if started else None
-    except (TypeError, ValueError):
-        started = str(started)  # Nothing is built on it: as a text it still shows a change.
-    text = (
-        f"{restore['id']}\0{restore.get('status')}\0{started}\0{completed}"
-        f"\0{restore.get('backupId')}"
-    )
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+    # Of a start that is no time, the text still shows a change: nothing is built on it.
+    started = instants([restore.get("restoreTimestamp") for restore in restores])
+    digests = []
+    for restore, began, ended in zip(restores, started, completed, strict=True):
+        text = (
+            f"{restore['id']}\0{restore.get('status')}\0{began}\0{ended}\0{restore.get('backupId')}"
+        )
+        digest = _empty_digest.copy()  # in less time than a new one
+        digest.update(text.encode())
+        digests.append(digest.digest())
+    marks = array("Q", b"".join(digests))
+    if sys.byteorder == "little":
+        marks.byteswap()
+    return [mark >> 1 for mark in marks]
 
 
 def tag(mark: int) -> str:

@@ -9,13 +9,14 @@ from this client instead.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from codecs import BOM_UTF8
 from contextlib import contextmanager
 from http import HTTPStatus
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, quote_plus, urljoin, urlsplit
 
 import backoff
 import msgspec
@@ -61,6 +62,9 @@ LIST_PROJECTS_PERMISSION = "Project > Projects > Manage > Read"
 READ_ADDONS_PERMISSION = "Project > Addons > General > Read"
 
 Item = dict[str, Any]
+
+# What needs no escape in a URL, at a small part of the cost of `quote`.
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
 
 logger = logging.getLogger("tap-northflank-restores")
 
@@ -221,7 +225,10 @@ class Client:
                     "another path. Report it to Northflank."
                 )
                 raise APIError(masked(msg))
-        return "/" + "/".join(quote(part, safe="") for part in (*self._prefix, *path))
+        parts = (*self._prefix, *path)
+        if not all(map(_PLAIN.fullmatch, parts)):
+            parts = tuple(quote(part, safe="") for part in parts)
+        return "/" + "/".join(parts)
 
     def _pages(self, url_path: str, name: str) -> Iterator[list[Item]]:
         asked = f"GET {urlsplit(self._base).path}{url_path}"
@@ -230,10 +237,10 @@ class Client:
         seen = Seen()
         stale_pages = 0
         while True:
-            query: dict[str, str | int] = {"per_page": self._page_size}
+            query = f"per_page={self._page_size}"
             if cursor is not None:
-                query["cursor"] = cursor
-            items, pagination = self._fetch_page(f"{url_path}?{urlencode(query)}", name)
+                query += f"&cursor={quote_plus(str(cursor))}"
+            items, pagination = self._fetch_page(f"{url_path}?{query}", name)
             yield items
             if not pagination.hasNextPage:
                 return

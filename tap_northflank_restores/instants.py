@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from itertools import repeat
+from operator import sub
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -40,6 +42,31 @@ def instant(text: str) -> int:
     since = moment - _EPOCH
     # As `since // _MICROSECOND`, at a third of the cost.
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def instants(values: Sequence[Any]) -> list[int | str | None]:
+    """Return the instant of each value: None for none and an empty one, its text if it is no time.
+
+    Args:
+        values: Any JSON values. Where all are times with a zone, this takes half of the CPU of
+            `instant` for each.
+    """
+    try:
+        moments = msgspec.convert(values, list[datetime])
+        # A time without zone raises a TypeError here.
+        return [
+            (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+            for since in map(sub, moments, repeat(_EPOCH))
+        ]
+    except (TypeError, msgspec.ValidationError):
+        return [_instant_or_text(value) for value in values]
+
+
+def _instant_or_text(value: Any) -> int | str | None:  # noqa: ANN401 - any JSON value
+    try:
+        return instant(value) if value else None
+    except (TypeError, ValueError):
+        return str(value)
 
 
 def in_utc(text: str) -> str:

@@ -64,6 +64,7 @@ class ReadAhead(Generic[Key, Page]):
         self._sources = iter(sources)
         self._added: deque[tuple[Key, Iterator[Page]]] = deque()
         self._pages_ahead = pages_ahead
+        self._wakes_at = max(workers, pages_ahead // 2)  # or not all of them would fetch at once
         self._idle = idle
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)  # for workers: a page may be fetched
@@ -188,9 +189,19 @@ class ReadAhead(Generic[Key, Page]):
         return source
 
     def _wake_worker(self) -> None:
-        # One at a time: waking all of them for each page would cost more than the page.
-        if self._resting:
+        # One at a time, and only where it finds a page to fetch: each worker that wakes for nothing
+        # costs as much as a good part of a page. One that finds a page wakes the next.
+        if self._resting and self._has_much_room() and self._next_source() is not None:
             self._work.notify()
+
+    def _has_much_room(self) -> bool:
+        """Tell whether a worker that wakes now can fetch several pages before it rests again.
+
+        A worker that is awake takes all the room that there is.
+        """
+        head = self._open[0] if self._open else None
+        is_missed = head is not None and not (head.ready or head.busy or head.done)
+        return is_missed or self._ahead <= self._wakes_at
 
 
 def read_ahead(

@@ -15,8 +15,9 @@ read and no look-back window guesses.
 from __future__ import annotations
 
 from array import array
-from itertools import compress, islice
-from typing import TYPE_CHECKING
+from functools import cache
+from itertools import compress, count, islice
+from typing import TYPE_CHECKING, Any
 
 from tap_northflank_restores.bookmark import (
     PARTS,
@@ -24,15 +25,16 @@ from tap_northflank_restores.bookmark import (
     Bookmark,
     Restore,
     divide,
-    fingerprint,
+    fingerprints,
     history_entries,
     tag,
     total,
 )
-from tap_northflank_restores.instants import instant
+from tap_northflank_restores.instants import instant, instants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
+    from typing import TypeGuard
 
 HOLD = 10_000
 _RESTORES_AT_ONCE = 1000
@@ -46,6 +48,7 @@ _BEFORE_SINCE = 8  # it has a completedAt, before the start of the last sync
 _PENDING = 16
 
 
+@cache
 def _with(flag: int, *, but: int = 0) -> bytes:
     """Return a table that makes 1 of each fate with a flag, and 0 of others."""
     return bytes(bool(fate & flag) and not fate & but for fate in range(256))
@@ -105,8 +108,9 @@ class Reading:
         self._hold = hold
         self._sent_before = after.sent if after else {}
         # The place of each id in the arrays below, to count an item once that a shifting list
-        # shows twice.
-        self._places: dict[str, int] = {}
+        # shows twice. By the hash of the id, which takes a third less memory. Should two ids have
+        # the same, both are sent, and the next sync, with other hashes, sends their part again.
+        self._places: dict[int, int] = {}
         self._marks = array("Q")
         self._instants = array("q")
         self._fates = bytearray()
@@ -121,30 +125,74 @@ class Reading:
             page: Restores as the API gives them; each has a string `id`.
         """
         self._differing = None
-        return [restore for restore in page if self._is_new(restore)]
+        restores = list(page)
+        completed = instants([restore.get(REPLICATION_KEY) for restore in restores])
+        marks = fingerprints(restores, completed)
+        ids = [restore["id"] for restore in restores]
+        if self._are_usual(completed, ids):
+            return self._take_usual(restores, ids, completed, marks)
+        each = zip(restores, completed, marks, strict=True)
+        return [restore for restore, time, mark in each if self._is_new(restore, time, mark)]
+
+    def _are_usual(self, completed: list[int | str | None], ids: list[str]) -> TypeGuard[list[int]]:
+        """Tell whether each restore of a page has completed since the start, and is here once."""
+        if {*map(type, completed)} != {int}:
+            return False
+        earliest: Any = min(completed)  # type: ignore[type-var]
+        return (
+            not self._sent_before
+            and not self._resend
+            # The start is never later than `_since`.
+            and (self._since is None or earliest >= self._since)
+            and self._places.keys().isdisjoint(map(hash, ids))
+            and self._before.pending.keys().isdisjoint(ids)
+            and len({*ids}) == len(ids)
+        )
+
+    def _take_usual(
+        self, restores: list[Restore], ids: list[str], completed: list[int], marks: list[int]
+    ) -> list[Restore]:
+        """Return what `_is_new` would of each of a page's restores, at a fifth of its CPU."""
+        latest = max(completed)
+        if self._latest is None or latest > self._latest:
+            self._latest = latest
+            self._latest_text = restores[completed.index(latest)][REPLICATION_KEY]
+        until = self._hold_back_until
+        if until is None or self._everything:
+            news = [True] * len(ids)
+        else:
+            news = [time > until for time in completed]
+        self._places.update(zip(map(hash, ids), count(len(self._marks))))
+        self._marks.extend(marks)
+        self._instants.extend(completed)
+        self._fates += bytes([_IN_HISTORY | _SENT if new else _IN_HISTORY for new in news])
+        if all(news):
+            return restores
+        if self._held is not None:
+            held = [not new for new in news]
+            self._held.update(zip(compress(ids, held), compress(restores, held), strict=True))
+            if len(self._held) > self._hold:
+                self._held = None
+        return list(compress(restores, news))
 
     # One function, as each call more for each restore shows in the CPU time of a sync.
-    def _is_new(self, restore: Restore) -> bool:  # noqa: C901
+    def _is_new(self, restore: Restore, time: int | str | None, mark: int) -> bool:  # noqa: C901
         id_ = restore["id"]
-        text = restore.get(REPLICATION_KEY) or None
-        try:
-            completed = None if text is None else instant(text)
-        except (TypeError, ValueError):
-            completed = None  # It counts as one that has not completed, until it is mended.
-        mark = fingerprint(restore, text if completed is None else completed)
+        # One that is no time counts as one that has not completed, until it is mended.
+        completed = time if isinstance(time, int) else None
         sent = is_as_sent = False
-        if (place := self._places.get(id_)) is not None:
+        if (place := self._places.get(hash(id_))) is not None:
             if self._marks[place] == mark:
                 return False
             sent = bool(self._fates[place] & _SENT)
             self._forget(id_, place)
-        elif self._sent_before and (sent_mark := self._sent_before.get(id_)) is not None:
+        elif self._sent_before and (sent_mark := self._sent_before.get(hash(id_))) is not None:
             sent, is_as_sent = True, sent_mark == mark
         known = self._before.pending.get(id_)
         if completed is not None and (self._start is None or completed >= self._start):
             fate = _IN_HISTORY
             if self._latest is None or completed > self._latest:
-                self._latest, self._latest_text = completed, text
+                self._latest, self._latest_text = completed, restore[REPLICATION_KEY]
             # What was sent before, in another version or as pending, must follow in this one.
             new = (
                 self._hold_back_until is None
@@ -167,7 +215,7 @@ class Reading:
                 self._held[id_] = restore
                 if len(self._held) > self._hold:
                     self._held = None
-        self._places[id_] = len(self._marks)
+        self._places[hash(id_)] = len(self._marks)
         self._marks.append(mark)
         self._instants.append(completed or 0)
         self._fates.append(fate | _SENT if new else fate)
@@ -206,10 +254,10 @@ class Reading:
         return self._fates.count(_IN_HISTORY)
 
     @property
-    def sent(self) -> dict[str, int]:
-        """The fingerprint of each restore that was sent, by id."""
+    def sent(self) -> dict[int, int]:
+        """The fingerprint of each restore that was sent, by the hash of its id."""
         places = self._places.items()
-        return {id_: self._marks[place] for id_, place in places if self._fates[place] & _SENT}
+        return {key: self._marks[place] for key, place in places if self._fates[place] & _SENT}
 
     @property
     def count_sent(self) -> int:
@@ -221,7 +269,7 @@ class Reading:
         """How many restores completed before the start, and so are in no bookmark and not sent."""
         if _OUTSIDE in self.differing:
             return 0
-        apart = sum(bool(self._fates[self._places[id_]] & _LEFT_OUT) for id_ in self._pending)
+        apart = sum(bool(self._fates[self._places[hash(id_)]] & _LEFT_OUT) for id_ in self._pending)
         return self._fates.translate(_with(_LEFT_OUT)).count(1) - apart
 
     @property
@@ -248,7 +296,8 @@ class Reading:
 
     def _compare(self) -> frozenset[int]:
         before = self._before
-        if before.completed is None or self._everything:
+        nothing = before.completed == 0 and not any(before.digest) and not self.held_back
+        if nothing or before.completed is None or self._everything:
             return frozenset()
         parts = before.differing_parts(self._history(_HELD_BACK)) - self._resend
         if not parts and not self._resend and self.held_back != before.completed:
@@ -264,7 +313,7 @@ class Reading:
         if not self._held or self.proven:
             return
         for id_, restore in self._held.items():
-            place = self._places[id_]
+            place = self._places[hash(id_)]
             left_out = self._fates[place] & _LEFT_OUT
             part = _OUTSIDE if left_out else self._part(self._instants[place], self._marks[place])
             if part in self.differing:
@@ -286,7 +335,7 @@ class Reading:
             pending={
                 id_: entry
                 for id_, entry in self._pending.items()
-                if not whole or self._fates[self._places[id_]] & _PENDING
+                if not whole or self._fates[self._places[hash(id_)]] & _PENDING
             },
             since=None if whole else self._start,
             left_out=0 if whole else self._outside(_LEFT_OUT),

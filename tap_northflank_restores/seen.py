@@ -1,9 +1,8 @@
-"""Which ids a list has shown before, in a few bits an id: to see that a list has no end. Pure.
+"""Which ids a list has shown before, in a few bytes an id: to see that a list has no end. Pure.
 
-A set of a million ids takes 100 MB. Here each id sets one bit of a table (a Bloom filter with one
-hash); a table that is an eighth full gets a larger one beside it. So in rare cases an id passes for
-one that was seen. That is harmless, as the list only ends when many pages in a row show nothing
-new.
+A set of a million ids takes 100 MB. Here each id sets one byte of a table (a Bloom filter with one
+hash); a table that is a quarter full gets a larger one beside it. So some ids pass for one that was
+seen. That is harmless, as the list only ends when many pages in a row show nothing new.
 """
 
 from __future__ import annotations
@@ -13,12 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_FIRST_TABLE = 1 << 10  # bytes: for a thousand ids
+_FIRST_TABLE = 1 << 12  # bytes: for a thousand ids
 _GROWTH = 4
+_FILLING = 4  # bytes for an id
 
 
 class Seen:
-    """The ids that were added; about a byte for each."""
+    """The ids that were added; some four bytes for each."""
 
     def __init__(self) -> None:
         """Start with none."""
@@ -33,20 +33,16 @@ class Seen:
         """
         numbers = [hash(id_) for id_ in ids]
         # It stops at the first that is new, with most pages their first.
-        any_new = not all(any(_has(table, n) for table in self._tables) for n in numbers)
+        any_new = not all(
+            any(table[number & len(table) - 1] for table in self._tables) for number in numbers
+        )
         if self._room < len(numbers):
             size = _FIRST_TABLE * _GROWTH ** len(self._tables)
             self._tables.append(bytearray(size))
-            self._room = size  # an eighth of its bits
+            self._room = size // _FILLING
         self._room -= len(numbers)
         table = self._tables[-1] if self._tables else bytearray(1)
-        last = len(table) * 8 - 1
+        last = len(table) - 1
         for number in numbers:
-            bit = number & last
-            table[bit >> 3] |= 1 << (bit & 7)
+            table[number & last] = 1
         return any_new
-
-
-def _has(table: bytearray, number: int) -> int:
-    bit = number & (len(table) * 8 - 1)
-    return table[bit >> 3] & 1 << (bit & 7)

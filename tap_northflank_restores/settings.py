@@ -25,6 +25,9 @@ ENVIRONMENT_PREFIX = "TAP_NORTHFLANK_RESTORES_"
 
 _ID = r"[A-Za-z0-9-]+"
 _AN_ID = "letters, digits and hyphens"
+_URL = "^https?://"
+_PAGE_SIZES = 1, 100
+_CONCURRENCIES = 1, 32
 _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(
     ("false", "0", "no", "off"), False
 )
@@ -115,7 +118,7 @@ def _is_url(value: object) -> bool:
     except (ValueError, RequestException):
         return False
     return (
-        value.startswith(("http://", "https://"))
+        re.match(_URL, value) is not None
         and bool(parts.hostname)
         and "@" not in parts.netloc
         and "?" not in value
@@ -145,7 +148,7 @@ SETTINGS = (
     Setting(
         "api_url",
         Kind(
-            th.StringType(pattern="^https?://"),
+            th.StringType(pattern=_URL),
             "an http or https URL without user, query or fragment, such as "
             "https://api.northflank.com",
             _is_url,
@@ -191,17 +194,17 @@ SETTINGS = (
     ),
     Setting(
         "page_size",
-        _whole(1, 100),
+        _whole(*_PAGE_SIZES),
         default=100,
         title="Page size",
-        description="Items a page, 1 to 100. Fewer make more requests.",
+        description="Items a page, {} to {}. Fewer make more requests.".format(*_PAGE_SIZES),
     ),
     Setting(
         "concurrency",
-        _whole(1, 32),
+        _whole(*_CONCURRENCIES),
         default=8,
         title="Concurrency",
-        description="Requests in flight, 1 to 32.",
+        description="Requests in flight, {} to {}.".format(*_CONCURRENCIES),
     ),
     Setting(
         "rate_limit_reserve",

@@ -32,6 +32,17 @@ STATE_PART = 10
 STATE_AGE = 300.0
 
 
+class _Partition(dict[str, Any]):
+    """An addon's part of the state; one that changes is replaced, and never changed in place.
+
+    So it is its own copy: the SDK copies the whole state in depth for each STATE message, which
+    would take longer than all else that a sync does for an addon without restores.
+    """
+
+    def __deepcopy__(self, memo: object) -> _Partition:
+        return self
+
+
 class RestoresState:
     """What the stream's state says, and what a sync makes of it.
 
@@ -46,7 +57,12 @@ class RestoresState:
             state: `{"partitions": […], …}`, checked by `check_state`; empty before the first sync.
         """
         self._state = state
-        self._partitions = {_addon(each): each for each in state.setdefault("partitions", [])}
+        partitions = [
+            each if "progress_markers" in each else _Partition(each)  # The SDK takes these out.
+            for each in state.get("partitions", [])
+        ]
+        state["partitions"] = partitions
+        self._places = {_addon(each): place for place, each in enumerate(partitions)}
         self._finished: list[tuple[Addon, Bookmark]] = []
         self._reached: Addon | None = None
         self._complete = False
@@ -56,6 +72,15 @@ class RestoresState:
         state.setdefault("replication_key_value", None)
         state.setdefault(INTERRUPTED_AFTER, None)
 
+    @property
+    def _partitions(self) -> list[dict[str, Any]]:
+        partitions: list[dict[str, Any]] = self._state["partitions"]
+        return partitions
+
+    def _partition(self, addon: Addon) -> dict[str, Any] | None:
+        place = self._places.get(addon)
+        return None if place is None else self._partitions[place]
+
     def forget_all_but(self, addons: Iterable[Addon]) -> None:
         """Drop the bookmarks of addons that are gone.
 
@@ -63,10 +88,9 @@ class RestoresState:
             addons: All addons of the account.
         """
         kept = set(addons)
-        self._partitions = {
-            addon: partition for addon, partition in self._partitions.items() if addon in kept
-        }
-        self._state["partitions"] = list(self._partitions.values())
+        places = {addon: place for addon, place in self._places.items() if addon in kept}
+        self._state["partitions"] = [self._partitions[place] for place in places.values()]
+        self._places = {addon: place for place, addon in enumerate(places)}
 
     def in_turn(self, addons: list[Addon]) -> list[Addon]:
         """Return the addons, first those that the last sync did not reach.
@@ -82,7 +106,7 @@ class RestoresState:
         """Return what was delivered of an addon."""
         # A bookmark for the stream as a whole, as other tools write it, serves until each addon
         # has its own.
-        return Bookmark.from_state(self._partitions.get(addon, self._state))
+        return Bookmark.from_state(self._partition(addon) or self._state)
 
     def read(self, addon: Addon, bookmark: Bookmark | None = None) -> None:
         """Note that a sync is done with an addon.
@@ -103,17 +127,18 @@ class RestoresState:
     def keep(self) -> None:
         """Take what is delivered into the state. Called only when all records so far are out."""
         for addon, bookmark in self._finished:
-            partition = self._partitions.get(addon)
-            if partition is None:
+            before = self._partition(addon)
+            if before is None:
                 if bookmark.is_empty and self._state["replication_key_value"] is None:
                     continue  # Nothing was delivered, and without state nothing is held back.
-                partition = {"context": {"projectId": addon.project_id, "addonId": addon.id}}
-                self._state["partitions"].append(partition)
-                self._partitions[addon] = partition
-            state = {"context": partition["context"], **bookmark.to_state()}
-            if state != partition:
-                partition.clear()
-                partition.update(state)
+                self._places[addon] = len(self._partitions)
+                self._partitions.append({})
+            context = {"projectId": addon.project_id, "addonId": addon.id}
+            partition = _Partition(
+                context=before["context"] if before else context, **bookmark.to_state()
+            )
+            if partition != before:
+                self._partitions[self._places[addon]] = partition
                 self._changed += 1
         self._finished.clear()
         if self._complete:
@@ -127,7 +152,7 @@ class RestoresState:
         age = time.monotonic() - self._written
         due = self._changed > 0 and (
             age >= STATE_AGE
-            or (age >= STATE_INTERVAL and self._changed * STATE_PART >= len(self._partitions))
+            or (age >= STATE_INTERVAL and self._changed * STATE_PART >= len(self._places))
         )
         if due:
             self._changed = 0

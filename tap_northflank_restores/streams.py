@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
 
     from tap_northflank_restores.client import Item
+    from tap_northflank_restores.records import Shape
     from tap_northflank_restores.tap import TapNorthflankRestores
 
 SCHEMAS = SchemaDirectory(resources.files(schemas))
@@ -56,6 +57,8 @@ class NorthflankStream(PagedStream):
         super().__init__(tap)
         self._told: set[str] = set()
         self._list_reads: list[Record] = []
+        # The same for all addons of a sync, of which there may be thousands.
+        self._shapes: dict[tuple[str, ...], Shape] = {}
 
     @property
     def tap(self) -> TapNorthflankRestores:
@@ -73,6 +76,7 @@ class NorthflankStream(PagedStream):
     def begin(self) -> None:
         self._told.clear()
         self._list_reads.clear()
+        self._shapes.clear()
         self.tap.begin(self.name)
 
     @override
@@ -164,7 +168,11 @@ class NorthflankStream(PagedStream):
                 "" if what == TIME else ", here and in others",
             )
 
-        return shaper(self.schema["properties"], self.mask, constants, tell)
+        names = tuple(constants)
+        if names not in self._shapes:
+            self._shapes[names] = shaper(self.schema["properties"], self.mask, names)
+        shape = self._shapes[names]
+        return lambda items: shape(items, constants, tell)
 
 
 class ProjectsStream(NorthflankStream):

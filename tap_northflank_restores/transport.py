@@ -15,6 +15,7 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
 MAX_BODY = 64 * 1024 * 1024
+# A whole page mostly, where Python would read 8 KiB: other threads get in between each two reads.
+READ_AT_ONCE = 64 * 1024
 # `request_timeout` starts anew with each byte, so the response as a whole needs a bound as well.
 WHOLE_RESPONSE = 3
 # Others are not asked for: with some versions of their libraries what they unpack has no bound.
@@ -300,11 +303,51 @@ def _server(url: str) -> str:
     return server[0] if server else url
 
 
+# Names and values as nearly all servers write them, without the empty line behind them.
+_USUAL_HEADERS = re.compile(rb"(?:[A-Za-z0-9_-]+:[ -~]*\r\n){1,50}")
+# Of an email in parts, or with another in it, Python would go on to read these.
+_EMAIL = re.compile(rb"multipart|message", re.IGNORECASE)
+
+
+def parse_headers(file: io.BufferedReader, **options: Any) -> http.client.HTTPMessage:  # noqa: ANN401
+    """Read headers as `http.client.parse_headers` does; usual ones at a tenth of its CPU.
+
+    Python reads them as those of an email, which is a sixth of all that a request costs.
+
+    Args:
+        file: Where they come from; they are looked at before they are taken.
+        options: Of `http.client.parse_headers`, to which what is not usual is left.
+    """
+    ahead = file.peek()
+    head = ahead[: ahead.find(b"\r\n\r\n") + 2]
+    if not _USUAL_HEADERS.fullmatch(head) or _EMAIL.search(head):
+        unusual: http.client.HTTPMessage = http.client.parse_headers(file, **options)
+        return unusual
+    file.read(len(head) + 2)
+    message = http.client.HTTPMessage()
+    for line in head.decode("ascii").split("\r\n")[:-1]:
+        name, _, value = line.partition(":")
+        message.set_raw(name, value.lstrip(" \t"))
+    return message
+
+
+def _with_other(function: Any, **names: Any) -> Any:  # noqa: ANN401 - as it was given
+    """Return a function that finds other objects than its module has under these names."""
+    changed = FunctionType(function.__code__, {**function.__globals__, **names}, function.__name__)
+    changed.__defaults__, changed.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
+    return changed
+
+
+_begin = _with_other(http.client.HTTPResponse.begin, parse_headers=parse_headers)
+
+
 @cache
 def _bounded(connection: type, seconds: float) -> type:
     """Return a class of connections whose responses end in time, those of a proxy too."""
 
     class Bounded(http.client.HTTPResponse):
+        begin = _begin
+
         def __init__(
             self,
             sock: socket.socket,
@@ -313,7 +356,7 @@ def _bounded(connection: type, seconds: float) -> type:
             url: str | None = None,
         ) -> None:
             super().__init__(sock, debuglevel, method, url)
-            self.fp = io.BufferedReader(_Bounded(self.fp.detach(), sock, seconds))
+            self.fp = io.BufferedReader(_Bounded(self.fp.detach(), sock, seconds), READ_AT_ONCE)
 
     return type(
         connection.__name__,

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from simulator import Server
 
+pytestmark = pytest.mark.slow
+
 
 class Word(NamedTuple):
     """What the doctor must say where a switch has a value."""

@@ -17,6 +17,8 @@ from tests.support import Run, selecting, small_world, sync
 if TYPE_CHECKING:
     from simulator import Server
 
+pytestmark = pytest.mark.slow
+
 LISTS = {
     "projects": "/v1/projects",
     "addons": "/v1/projects/p/addons",

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
     from simulator import Request, Server
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("EXACT_EXAMPLES", "60"))
 
 ADDONS = [("p", "a"), ("p", "b"), ("q", "a")]

@@ -80,6 +80,7 @@ def misfits(run: Run) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", [{}, {"flattening_enabled": True, "flattening_max_depth": 3}])
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tap_northflank_restores.instants import are_in_utc, in_utc, instant
+from tap_northflank_restores.instants import are_in_utc, in_utc, instant, instants
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,40 @@ def test_a_page_of_times_stays_only_if_each_does(texts: list[Any]) -> None:
 def test_what_the_api_writes_stays_without_a_look_at_each(texts: list[str]) -> None:
     assert are_in_utc(texts)
     assert are_in_utc([f"{text[:19]}Z" for text in texts])
+
+
+def one_by_one(value: Any) -> int | str | None:
+    try:
+        return instant(value) if value else None
+    except (TypeError, ValueError):
+        return str(value)
+
+
+@settings(max_examples=500)
+@given(st.lists(TIMES, max_size=4))
+def test_instants_of_a_page_are_those_of_each(values: list[Any]) -> None:
+    assert instants(values) == [one_by_one(value) for value in values]
+
+
+# Only forms that both libraries may read are of interest here.
+FORMS = st.builds(
+    "{:04d}-{:02d}-{:02d}{}{:02d}:{:02d}:{:02d}{}{}".format,
+    st.integers(1, 9999),
+    st.integers(1, 12),
+    st.integers(1, 28),
+    st.sampled_from("Tt _"),
+    st.integers(0, 24),
+    st.integers(0, 60),
+    st.integers(0, 60),
+    st.sampled_from(["", ".", ","]).flatmap(
+        lambda point: st.from_regex(r"\A[0-9]{0,9}\Z").map(point.__add__)
+    ),
+    st.sampled_from(["Z", "z", "", "-00:00", "+02:00", "+0200", "+02", "-23:59", "+01:00:30"]),
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000)
+@given(FORMS)
+def test_an_instant_does_not_depend_on_the_page(text: str) -> None:
+    assert instants([text]) == [one_by_one(text)]

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from simulator import Request, Server
 
+pytestmark = pytest.mark.slow
+
 ADDONS, RESTORES = 30, 3
 both_signals = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 each_concurrency = pytest.mark.parametrize("concurrency", [1, 8])

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 # Each character that some form of a text writes in another way, and letters that base64 moves.
 TOKEN = r"""nf-Q7w\z"Kp+r/Tm=&v%41<x>'~.J9"""  # noqa: S105 - it opens nothing
 

@@ -17,6 +17,8 @@ from tests.support import ALL, everything, lines, selecting, sync
 if TYPE_CHECKING:
     from simulator import Server
 
+pytestmark = pytest.mark.slow
+
 
 def erratic(_request: object) -> float:
     """Take up to 5 ms for a response, so that they overtake each other."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from simulator import Server
 
+pytestmark = pytest.mark.slow
+
 ADDONS, RESTORES = 4, 1000
 CUT_OFF = "the last line of the output is cut off"
 

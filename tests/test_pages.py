@@ -527,8 +527,15 @@ def test_a_list_that_goes_round_and_round_is_an_error_soon(
 
 
 def test_a_list_of_many_pages_that_goes_round_ends_some_tens_of_pages_later(
-    server: Server,
+    server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Otherwise chance decides whether the last page passes for one that was seen.
+    numbers: dict[str, int] = {}
+    monkeypatch.setattr(
+        "tap_northflank_restores.seen.hash",
+        lambda id_: numbers.setdefault(id_, len(numbers)),
+        raising=False,
+    )
     server.world = small_world(a=700)
     server.behaviour.round_again = True
     server.behaviour.only_lists = {"restores"}
@@ -616,7 +623,8 @@ def test_a_second_sync_after_a_refused_cursor_sends_nothing(server: Server) -> N
     assert second.records["restores"] == []
 
 
-def test_a_bit_or_two_an_id_are_kept_of_what_a_list_has_shown() -> None:
+@pytest.mark.slow
+def test_some_bytes_an_id_are_kept_of_what_a_list_has_shown() -> None:
     seen = Seen()
     tracemalloc.start()
 

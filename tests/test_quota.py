@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from simulator import Request, Server
     from simulator.quota import Spent
 
+pytestmark = pytest.mark.slow
+
 MARGIN = 1
 """Seconds that a wait is longer than told: the API rounds them."""
 

@@ -259,13 +259,10 @@ def test_a_page_is_shaped_as_each_of_its_items(items: list[dict[str, Any]]) -> N
 
     def shaped(items: list[dict[str, Any]]) -> tuple[str, list[str]]:
         odd: list[str] = []
-        shape = shaper(
-            properties,
-            SelectionMask(),
-            constants,
-            lambda item, path, _what, _value: odd.append(item["id"] + path),
+        records = shaper(properties, SelectionMask(), constants)(
+            items, constants, lambda item, path, _what, _value: odd.append(item["id"] + path)
         )
-        return json.dumps(shape(items)), odd  # in the order of its names
+        return json.dumps(records), odd  # in the order of its names
 
     # What is no time sends a page the longer way.
     longer, odd = shaped([*items, {"id": "", "completedAt": "soon"}])

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from simulator import Server
 
+pytestmark = pytest.mark.slow
+
 STREAMS = (*ALL, "backup_schedules")
 CATALOG = selecting(*STREAMS)
 FLATTENING = {"flattening_enabled": True, "flattening_max_depth": 1}

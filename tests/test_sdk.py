@@ -38,7 +38,10 @@ PARAMETERS: dict[str, list[str]] = {
 }
 INSTANCE_NAMES = ["_tap"]
 TAP_PROPERTIES = {"_env_var_config"}
-TAP_NAMES = {"_handle_termination": ["self", "signum", "frame"]}
+TAP_NAMES = {
+    "_handle_termination": ["self", "signum", "frame"],
+    "_validate_config": ["self", "raise_errors"],
+}
 
 
 @pytest.fixture
@@ -93,6 +96,12 @@ def test_a_private_name_of_the_tap_is_there_and_takes_what_it_took(name: str) ->
 @pytest.mark.parametrize("name", TAP_PROPERTIES)
 def test_a_private_property_of_the_tap_is_there(name: str) -> None:
     assert name in dir(Tap), f"{INSTALLED} has no Tap.{name} any more. {WHAT_TO_DO}"
+
+
+def test_the_settings_of_the_tap_are_kept_where_it_puts_defaults(
+    tap: TapNorthflankRestores,
+) -> None:
+    assert tap.config == tap._config, f"{INSTALLED} keeps settings elsewhere. {WHAT_TO_DO}"  # noqa: SLF001
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_northflank_restores.errors import ConfigurationError
 from tap_northflank_restores.settings import SCHEMA, SETTINGS
@@ -170,6 +171,10 @@ def test_a_good_value_is_taken(name: str, value: object) -> None:
     made = TapNorthflankRestores(config={"api_token": TOKEN, name: value})
 
     assert made.config[name] == value
+    # The SDK has nothing against it either, and sets the same defaults.
+    by_the_sdk = {"api_token": TOKEN, name: value}
+    assert not [*JSONSchemaValidator(SCHEMA).iter_errors(by_the_sdk)]
+    assert made.config == by_the_sdk
 
 
 @pytest.mark.parametrize("value", [None, ""])

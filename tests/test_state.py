@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator import World
+from tap_northflank_restores.account import Addon
+from tap_northflank_restores.bookmark import Bookmark
+from tap_northflank_restores.state import RestoresState
 from tests.support import partitions, small_world, sync
 
 if TYPE_CHECKING:
@@ -353,3 +357,22 @@ def test_states_of_other_streams_are_no_trouble(server: Server) -> None:
     run = sync(server, state=state)
 
     assert run.exit_code == 0
+
+
+def test_a_bookmark_is_not_copied_for_each_state_message() -> None:
+    """The SDK copies the state that it wrote last, to tell whether there is something new."""
+    state: dict[str, Any] = {}
+    kept = RestoresState(state)
+    addons = [Addon("p", name) for name in "ab"]
+    for addon in addons:
+        kept.read(addon, Bookmark("2026-01-01T00:00:00Z", completed=1))
+    kept.keep()
+    written = copy.deepcopy(state)
+
+    kept.read(addons[0], Bookmark("2026-01-02T00:00:00Z", completed=2))
+    kept.keep()
+
+    (before, same), (after, unchanged) = written["partitions"], state["partitions"]
+    assert unchanged is same
+    assert before["replication_key_value"] < after["replication_key_value"]
+    assert written == json.loads(json.dumps(written))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import http.client
+import io
 import json
 import socket
 import ssl
@@ -15,12 +17,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 import trustme
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from urllib3.util.response import assert_header_parsing
 
 from simulator import World, serve
 from tap_northflank_restores.client import Client
 from tap_northflank_restores.errors import APIError, ExitCode
 from tap_northflank_restores.quota import Quota
-from tap_northflank_restores.transport import Transport
+from tap_northflank_restores.transport import Transport, parse_headers
 from tests.support import Run, command_line, small_world, sync, tap
 
 if TYPE_CHECKING:
@@ -28,6 +33,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simulator import Server
+
+pytestmark = pytest.mark.slow
 
 EMPTY = json.dumps({"data": {"restores": []}, "pagination": {"hasNextPage": False}}).encode()
 TRIES = 5
@@ -749,3 +756,54 @@ def test_no_proxy_keeps_a_host_from_it(server: Server, monkeypatch: pytest.Monke
 
         assert other.requests == []
     assert run.exit_code == 0
+
+
+LINES = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["Date", "x-ratelimit-reset", "Content-Type", " folded", "no colon", "", "ä"]
+        )
+        | st.text("ab-_ :\t", max_size=4),
+        st.sampled_from([":", ": ", ":\t ", ""]),
+        st.sampled_from(["3, 3", "multipart/mixed; boundary=x", "message/rfc822", "", "\0", "ü \t"])
+        | st.text("ab: \t\r", max_size=5),
+        st.sampled_from(["\r\n", "\r\n", "\r\n", "\n", "\r"]),
+    ).map("".join),
+    max_size=6,
+).map("".join)
+
+
+@settings(max_examples=1000)
+@given(
+    LINES,
+    st.sampled_from(["\r\n", "\r\n", "\n", ""]),
+    st.sampled_from(["", "body", "a: b\r\n\r\n"]),
+)
+@example("a: b\r\n", "\r\n", "x" * 100_000)
+@example("Content-Type: Multipart/mixed\r\n", "\r\n", "")
+@example("Content-Type: message/rfc822\r\n", "\r\n", "a: b\r\n\r\n")
+def test_headers_are_read_as_python_reads_them(lines: str, end: str, body: str) -> None:
+    files: list[Any] = [
+        io.BufferedReader(io.BytesIO((lines + end + body).encode())) for _ in range(2)
+    ]
+
+    ours, pythons = parse_headers(files[0]), http.client.parse_headers(files[1])
+
+    assert ours.items() == pythons.items()
+    assert len(ours.defects) == len(pythons.defects)
+    assert files[0].read() == files[1].read()
+    with suppress(Exception):
+        assert_header_parsing(pythons)
+        assert_header_parsing(ours)
+
+
+def test_too_many_headers_are_refused_as_python_refuses_them() -> None:
+    lines = "".join(f"a{number}: b\r\n" for number in range(200)).encode() + b"\r\n"
+    file: Any = io.BufferedReader(io.BytesIO(lines))
+    with pytest.raises(http.client.HTTPException, match="more than 100 headers"):
+        parse_headers(file)
+
+
+def test_python_looks_up_where_headers_are_parsed_by_its_name() -> None:
+    """Otherwise each response would be read the long way: right, but at more CPU."""
+    assert "parse_headers" in http.client.HTTPResponse.begin.__code__.co_names

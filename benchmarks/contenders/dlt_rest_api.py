@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.10"
-# dependencies = ["dlt[duckdb]==1.31.0"]
+# dependencies = ["dlt[duckdb,postgres]==1.31.0"]
 # ///
 """dlt's `rest_api` source, with what its documents offer for an API like this.
 
@@ -13,7 +13,8 @@ lose what is older than the greatest `completedAt` so far. `load-cursor-at-endpo
 `load-looking-back` has dlt's look-back (`lag`) of a day.
 
 Usage: dlt_rest_api.py API_URL TOKEN DIRECTORY MODE
-           where MODE is extract, load, load-cursor-at-endpoint or load-looking-back
+           where MODE is extract, load, load-cursor-at-endpoint, load-looking-back or postgres,
+           which loads into the database of DESTINATION__POSTGRES__CREDENTIALS
        dlt_rest_api.py rows DIRECTORY
 """
 
@@ -96,23 +97,25 @@ def source(api_url: str, token: str, mode: str) -> DltSource:
     return declared
 
 
-def pipeline(directory: str) -> dlt.Pipeline:
-    """Return the pipeline whose state and warehouse are in a directory."""
-    warehouse = str(Path(directory) / "warehouse.duckdb")
+def pipeline(directory: str, mode: str = "load") -> dlt.Pipeline:
+    """Return the pipeline whose state, and warehouse if it is a file, are in a directory."""
+    file = dlt.destinations.duckdb(str(Path(directory) / "warehouse.duckdb"))
     return dlt.pipeline(
         "northflank",
         pipelines_dir=directory,
-        destination=dlt.destinations.duckdb(warehouse),
+        destination=dlt.destinations.postgres() if mode == "postgres" else file,
         dataset_name="northflank",
     )
 
 
 def sync(api_url: str, token: str, directory: str, mode: str) -> None:
-    """Extract only, or extract, normalise and merge into DuckDB."""
+    """Extract only, or extract, normalise and merge into DuckDB or PostgreSQL."""
     os.environ["EXTRACT__WORKERS"] = "8"  # threads, so requests in flight; 5 without it
     declared = source(api_url, token, mode)
     if mode == "extract":
         pipeline(directory).extract(declared)
+    elif mode == "postgres":
+        pipeline(directory, mode).run(declared, loader_file_format="csv")  # which is a COPY
     else:
         # By default a load is SQL text with the values in it, for which DuckDB takes 2 GB here.
         pipeline(directory).run(declared, loader_file_format="jsonl")

@@ -102,14 +102,17 @@ def dbt_environment(release: str = "") -> Path:
     if not release:
         home = ROOT / ".dev" / "dbt"
         with one_at_a_time("dbt"):
-            _uv("sync", "--frozen", "--only-group=transform", python, project_environment=home)
+            only = ["--frozen", "--only-group=transform", python]
+            # Compiled once, and not at each of hundreds of starts where Python may not keep that.
+            _uv("sync", "--compile-bytecode", *only, project_environment=home)
         return home / PROGRAMS
     home = ROOT / ".dev" / f"dbt-{release}"
     pins = [f"dbt-core=={release}.*", f"dbt-postgres=={release}.*", "dbt-duckdb"]
     with one_at_a_time(home.name):
         if not (home / PROGRAMS / "dbt").exists():
             _uv("venv", "--allow-existing", python, home)
-            _uv("pip", "install", f"--python={home / PROGRAMS / 'python'}", *pins)
+            install = ["pip", "install", "--compile-bytecode"]
+            _uv(*install, f"--python={home / PROGRAMS / 'python'}", *pins)
     return home / PROGRAMS
 
 
@@ -130,7 +133,8 @@ def loader() -> Path:
     locked = shlex.split(plugin["pip_url"].replace("$MELTANO_PROJECT_ROOT", str(ROOT)))
     with one_at_a_time("loader"):
         _uv("venv", "--allow-existing", home)
-        _uv("pip", "install", f"--python={home / PROGRAMS / 'python'}", *locked)
+        python = f"--python={home / PROGRAMS / 'python'}"
+        _uv("pip", "install", "--compile-bytecode", python, *locked)
     return home / PROGRAMS / str(plugin["executable"])
 
 
