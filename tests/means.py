@@ -11,6 +11,7 @@ import pytest
 from filelock import FileLock
 
 from demo.account import ROOT
+from demo.warehouses import LAST_PYTHON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,3 +41,13 @@ def need_dbt() -> None:
     """Go on only if dbt 1.11 runs on this Python."""
     if sys.version_info >= (3, 14):
         missing("dbt 1.11 needs Python 3.10 to 3.13: remove .venv, install one, run ./dev again")
+
+
+HAS_OLD_DUCKDB = sys.version_info[:2] <= LAST_PYTHON
+"""Whether there is the DuckDB with which its loader loses nothing."""
+
+
+def need_old_duckdb() -> None:
+    """Skip the test where no such DuckDB can be had."""
+    if not HAS_OLD_DUCKDB:
+        pytest.skip("DuckDB 1.0.0 has no wheel for this Python")

@@ -54,14 +54,16 @@
     ({{ expression }} ->> '{{ key }}')
 {%- endmacro %}
 
-{# Interpolated percentile; nulls do not count. #}
+{# Interpolated percentile; nulls do not count. Of a decimal, DuckDB would cut off the last digit. #}
 {% macro percentile(fraction, expression) -%}
     {{ return(adapter.dispatch('northflank_percentile', 'northflank_restores')(fraction, expression)) }}
 {%- endmacro %}
 
 {% macro default__northflank_percentile(fraction, expression) -%}
     cast(
-        percentile_cont({{ fraction }}) within group (order by {{ expression }}) as numeric(18, 3)
+        percentile_cont({{ fraction }}) within group (
+            order by cast({{ expression }} as double precision)
+        ) as numeric(18, 3)
     )
 {%- endmacro %}
 
