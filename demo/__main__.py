@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sys
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from demo import DemoError
 from demo.process import Stopped, stop_on_signals
 
+if TYPE_CHECKING:
+    from demo.warehouses import Kind
 
-def check_options(options: list[str]) -> None:
-    """End with help, or with what is wrong with an option, before anything is touched.
+
+def read_options() -> tuple[Kind, list[str]]:
+    """Return the warehouse and the simulator's options.
+
+    Help, or a wrong option, ends the process before anything is touched.
 
     Raises:
         DemoError: the demo gives this option to the simulator itself.
     """
-    from simulator.__main__ import arguments  # noqa: PLC0415 - as above
+    from demo.warehouses import KINDS  # noqa: PLC0415 - as below
+    from simulator.__main__ import arguments  # noqa: PLC0415 - as below
 
-    if {"-h", "--help"} & set(options):
-        sys.stdout.write("./dev demo takes the options of the simulated account.\n\n")
+    own = argparse.ArgumentParser(prog="./dev demo", add_help=False, allow_abbrev=False)
+    own.add_argument(
+        "--warehouse",
+        choices=KINDS,
+        default="postgres",
+        help="what is loaded: an embedded PostgreSQL, or one DuckDB file (%(default)s)",
+    )
+    options, rest = own.parse_known_args()
+    if {"-h", "--help"} & set(rest):
+        sys.stdout.write(f"{own.format_help()}\nand the options of the simulated account:\n\n")
+    sys.argv[1:] = rest
     if arguments().ready_file:
         raise DemoError("The demo has a --ready-file of its own")
+    return KINDS[options.warehouse], rest
 
 
 def main() -> None:
@@ -31,9 +49,9 @@ def main() -> None:
     try:
         from demo.steps import demo  # noqa: PLC0415 - takes long enough to be interrupted
 
-        check_options(sys.argv[1:])
+        kind, simulator = read_options()
         with ExitStack() as stack:
-            demo(stack, *sys.argv[1:])
+            demo(stack, *simulator, kind=kind)
     except DemoError as error:
         sys.exit(f"\n{error}")
     except Stopped as stopped:

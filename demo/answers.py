@@ -37,11 +37,14 @@ def settings(home: Path) -> dict[str, str]:
     return {"DBT_PROJECT_DIR": models, "DBT_PROFILES_DIR": models, "DBT_TARGET_PATH": target}
 
 
-def compute(pipeline: Pipeline, home: Path, now: str, addons: Container[tuple[str, str]]) -> None:
+def compute(
+    pipeline: Pipeline, command: str, home: Path, now: str, addons: Container[tuple[str, str]]
+) -> None:
     """Run and test the models, with the rules of the simulated company.
 
     Args:
         pipeline: has the variables of `settings`.
+        command: the plugin that does it, and its command.
         home: the demo's folder.
         now: the account's time as ISO 8601.
         addons: the account's, as project and addon.
@@ -54,7 +57,7 @@ def compute(pipeline: Pipeline, home: Path, now: str, addons: Container[tuple[st
     shutil.copytree(ROOT / "transform", models, ignore=shutil.ignore_patterns("target", "logs"))
     if all(addon in addons for addon in RULED):
         shutil.copytree(RULES, models / "seeds", dirs_exist_ok=True)
-    pipeline.meltano("invoke", "dbt-postgres:build", "--vars", json.dumps({"as_of": now}))
+    pipeline.meltano("invoke", command, "--vars", json.dumps({"as_of": now}))
 
 
 def write(warehouse: str, folder: Path) -> tuple[Path, list[str]]:

@@ -10,7 +10,8 @@ import sys
 from demo import DemoError
 from demo.postgres import postgres, program
 from demo.process import Stopped, stop_on_signals
-from demo.steps import DATA, DATABASE, HOME
+from demo.steps import HOME
+from demo.warehouses import DATA, DATABASE
 
 
 def main() -> int:

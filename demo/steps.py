@@ -1,4 +1,4 @@
-"""The steps of the demo: two syncs of a simulated account into a PostgreSQL, and what arrived."""
+"""The steps of the demo: two syncs of a simulated account into a warehouse, and what arrived."""
 
 from __future__ import annotations
 
@@ -9,27 +9,21 @@ from typing import TYPE_CHECKING
 
 from demo import DemoError, answers, table
 from demo.account import ROOT, account
-from demo.pipeline import Pipeline, loader_url
-from demo.postgres import postgres, privileges
+from demo.pipeline import Pipeline
+from demo.postgres import privileges
+from demo.warehouses import DATA, POSTGRES, Place, check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import ExitStack
     from pathlib import Path
 
+    from demo.warehouses import Kind
+
 HOME = ROOT / ".dev" / "demo"
 """Folder of what a demo leaves: the warehouse, and what was logged."""
 
-DATA, DATABASE = "postgres", "warehouse"
-"""The folder in it that PostgreSQL keeps its data in, and the name of the database."""
-
-JOBS = ("sync", "sync-daily")
-"""What runs by the hour, and by the day."""
-
 END = """
-The warehouse stays in .dev/demo until the next demo, which starts afresh. To look at it:
-  ./dev psql -c 'select "projectId", "addonId", status, "completedAt" from restores limit 5'
-
 The same pipeline on your own account, into your own PostgreSQL:
   install -m 600 .env.example .env   # then put your API token and your PostgreSQL's URL into it
   ./dev meltano --environment=prod run sync sync-daily
@@ -58,7 +52,13 @@ def say(text: str, end: str = "\n") -> None:
     sys.stdout.flush()
 
 
-def demo(stack: ExitStack, *simulator: str, home: Path = HOME, plugins: Path | None = None) -> None:
+def demo(
+    stack: ExitStack,
+    *simulator: str,
+    home: Path = HOME,
+    plugins: Path | None = None,
+    kind: Kind = POSTGRES,
+) -> None:
     """Do one thing after the other.
 
     Args:
@@ -66,18 +66,21 @@ def demo(stack: ExitStack, *simulator: str, home: Path = HOME, plugins: Path | N
         simulator: arguments of the simulator, for another account: `--addons=300`.
         home: folder of what is left.
         plugins: see `Pipeline`.
+        kind: the warehouse.
 
     Raises:
         DemoError: a step failed, or the warehouse is not what it should be.
     """
-    if warning := privileges(home / DATA):
+    check(kind)
+    if kind is POSTGRES and (warning := privileges(home / DATA)):
         say(warning)
-    with step("PostgreSQL starts"):
-        server = stack.enter_context(postgres(home / DATA))
+    home.mkdir(parents=True, exist_ok=True)
+    with step(f"{kind.name} starts"):
+        place = Place(kind, home, stack)
     with step("A simulated Northflank account starts") as results:
         source = stack.enter_context(account(home / "simulator.log", *simulator))
         # Not before: with an account that does not start, the last demo's warehouse stays.
-        warehouse = server.make(DATABASE)
+        place.make()
         for left_over in home.glob("meltano.*"):
             left_over.unlink()
         world = source.world()
@@ -85,20 +88,20 @@ def demo(stack: ExitStack, *simulator: str, home: Path = HOME, plugins: Path | N
     settings = {
         "TAP_NORTHFLANK_RESTORES_API_URL": source.url,
         "TAP_NORTHFLANK_RESTORES_API_TOKEN": source.token,
-        "TARGET_POSTGRES_SQLALCHEMY_URL": loader_url(warehouse),
+        **place.settings,
         **answers.settings(home),
     }
     pipeline = Pipeline(home, settings, plugins=plugins)
     with step("Meltano installs the tap, the loader and dbt, the first time"):
-        pipeline.install(*JOBS, *(["dbt-postgres:build"] if HAS_DBT else []))
+        pipeline.install(*kind.sync, *([kind.models] if HAS_DBT else []))
     with step("First sync, of all that there is") as results:
-        pipeline.meltano("run", *JOBS)
-        first = table.after_sync(source.world(), warehouse)
+        pipeline.meltano("run", *kind.sync)
+        first = table.after_sync(source.world(), place.url)
         results.append(f"{sum(first.sent.values())} restores sent")
     with step("Second sync, two months later by the simulator's clock") as results:
         source.advance(days=60)
-        pipeline.meltano("run", *JOBS)
-        second = table.after_sync(source.world(), warehouse, first)
+        pipeline.meltano("run", *kind.sync)
+        second = table.after_sync(source.world(), place.url, first)
         results.append(f"{sum(second.sent.values())} restores sent")
     say("\n" + "\n".join(table.lines(first, second)))
     say(table.summary(second))
@@ -113,12 +116,12 @@ def demo(stack: ExitStack, *simulator: str, home: Path = HOME, plugins: Path | N
         )
     if HAS_DBT:
         with step("\nThe models answer, and are tested"):
-            answers.compute(pipeline, home, source.world()["now"], second.account)
+            answers.compute(pipeline, kind.models, home, source.world()["now"], second.account)
         with step("The report is written"):
-            page, lines = answers.write(warehouse, home / "report")
+            page, lines = answers.write(place.url, home / "report")
         say("\n" + "\n".join(lines))
         say("\nThe same as a page, to look at or to print, and as CSV files beside it:")
         say(f"  {page.relative_to(ROOT) if page.is_relative_to(ROOT) else page}")
     else:
         say(NO_DBT)
-    say(END, end="")
+    say(f"\n{kind.end}{END}", end="")

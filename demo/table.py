@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import psycopg
-from psycopg import sql
+from demo.warehouses import query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
 Counts = dict[tuple[str, str], dict[str, int]]
 """Restores by (project, addon) and status."""
@@ -20,10 +20,10 @@ WAREHOUSE = """
     GROUP BY 1, 2, 3
 """
 TABLES = ("projects", "addons", "restores")
-LAST_SYNC = """
-    SELECT "projectId", "addonId", count(*)
+LOADED = """
+    SELECT "projectId", "addonId", count(*), max(_sdc_batched_at)
     FROM northflank.restores
-    WHERE _sdc_sync_started_at = (SELECT max(_sdc_sync_started_at) FROM northflank.restores)
+    {since}
     GROUP BY 1, 2
 """
 
@@ -40,6 +40,8 @@ class Sync(NamedTuple):
     """What account and warehouse have, by table; the warehouse keeps what is gone."""
     gone: set[tuple[str, str]]
     """The addons that the account had at the last sync and has no more."""
+    loaded_at: datetime | None
+    """When the last row was loaded."""
 
     @property
     def equal(self) -> bool:
@@ -47,12 +49,12 @@ class Sync(NamedTuple):
         return self.account == self.warehouse and all(a == b for a, b in self.rows.values())
 
 
-def after_sync(world: Mapping[str, Any], dsn: str, before: Sync | None = None) -> Sync:
+def after_sync(world: Mapping[str, Any], url: str, before: Sync | None = None) -> Sync:
     """Count on both sides.
 
     Args:
         world: what the simulator says that it has.
-        dsn: the warehouse.
+        url: the warehouse.
         before: the account and the warehouse after the sync before.
     """
     there = {(a["projectId"], a["addonId"]): a["restores"] for a in world["byAddon"]}
@@ -64,18 +66,19 @@ def after_sync(world: Mapping[str, Any], dsn: str, before: Sync | None = None) -
         "restores": world["restores"] + sum(sum(counts.values()) for counts in lost.values()),
     }
     warehouse: Counts = {addon: {} for addon in account}
-    with psycopg.connect(dsn) as connection:
-        for project, addon, status, count in connection.execute(WAREHOUSE):
+    last = before.loaded_at if before else None
+    since = f"WHERE _sdc_batched_at > '{last}'" if last else ""
+    with query(url) as found:
+        for project, addon, status, count in found(WAREHOUSE):
             warehouse.setdefault((project, addon), {})[status] = count
-        sent = {(row[0], row[1]): row[2] for row in connection.execute(LAST_SYNC)}
-        rows = {name: (had[name], _count(connection, name)) for name in TABLES}
-    return Sync(account, warehouse, sent, rows, set(lost))
-
-
-def _count(connection: psycopg.Connection[tuple[int]], name: str) -> int:
-    table = sql.Identifier("northflank", name)
-    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(table)).fetchone()
-    return row[0] if row else 0
+        loaded = found(LOADED.format(since=since))
+        rows = {
+            name: (had[name], found(f"SELECT count(*) FROM northflank.{name}")[0][0])  # noqa: S608
+            for name in TABLES
+        }
+    sent = {(project, addon): count for project, addon, count, _ in loaded}
+    loaded_at = max((moment for *_, moment in loaded), default=last)
+    return Sync(account, warehouse, sent, rows, set(lost), loaded_at)
 
 
 def lines(first: Sync, second: Sync) -> Iterator[str]:

@@ -18,11 +18,18 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 PROJECT = ROOT / "meltano.yml"
 
-SCRIPTS = ("meltano.py", "target_jsonl.py", "target_postgres.py")
+SCRIPTS = (
+    "dbt_duckdb.py",
+    "meltano.py",
+    "target_duckdb.py",
+    "target_jsonl.py",
+    "target_postgres.py",
+)
 """Files with dependencies, and a lock, of their own."""
 
 EXPORTS = {
     "build.txt": ["--only-group=build"],
+    "dbt-duckdb.txt": ["--script=requirements/dbt_duckdb.py"],
     "dbt-postgres.txt": ["--only-group=transform", "--prune=dbt-duckdb"],
     "meltano.txt": ["--script=requirements/meltano.py"],
     "restore-report.txt": [
@@ -30,6 +37,7 @@ EXPORTS = {
         "--no-emit-workspace",
     ],
     "tap.txt": ["--no-default-groups", "--no-emit-project"],
+    "target-duckdb.txt": ["--script=requirements/target_duckdb.py"],
     "target-jsonl.txt": ["--script=requirements/target_jsonl.py"],
     "target-postgres.txt": ["--script=requirements/target_postgres.py"],
 }

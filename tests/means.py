@@ -11,6 +11,7 @@ import pytest
 from filelock import FileLock
 
 from demo.account import ROOT
+from demo.warehouses import LAST_PYTHON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,3 +64,13 @@ def let_in(folder: Path) -> None:
     """Let such a command connect to a PostgreSQL in a folder, which another user may run."""
     for socket in folder.rglob(".s.PGSQL.*[0-9]"):
         socket.chmod(0o777)
+
+
+HAS_OLD_DUCKDB = sys.version_info[:2] <= LAST_PYTHON
+"""Whether there is the DuckDB with which its loader loses nothing."""
+
+
+def need_old_duckdb() -> None:
+    """Skip the test where no such DuckDB can be had."""
+    if not HAS_OLD_DUCKDB:
+        pytest.skip("DuckDB 1.0.0 has no wheel for this Python")

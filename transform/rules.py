@@ -309,7 +309,11 @@ def _type(value: Any) -> str:  # noqa: ANN401 - JSON, parsed or not
     return str((value or {}).get("type") or "")
 
 
-def _tags(value: Any) -> list[str]:  # noqa: ANN401 - a list, or lines of text
+def _tags(value: Any) -> list[str]:  # noqa: ANN401 - a list, JSON of one, or lines of text
+    if isinstance(value, str) and value.startswith("["):
+        import json  # noqa: PLC0415 - for DuckDB only
+
+        value = json.loads(value)
     if isinstance(value, str):
         return value.split("\n")
     return [str(tag) for tag in value or ()]

@@ -1,7 +1,8 @@
 """Run dbt on the PostgreSQL that the loader's URL names: `run.py build`, `run.py docs generate`.
 
 The URL is in `TARGET_POSTGRES_SQLALCHEMY_URL`; dbt wants its parts. So one setting of the pipeline
-serves the loader and the models. This runs in dbt's own environment, and uses what is there.
+serves the loader and the models. With `DBT_TARGET=duckdb`, `TARGET_DUCKDB_PATH` does the same. This
+runs in dbt's own environment, and uses what is there.
 """
 
 # ruff: noqa: INP001 - a dbt project, not a package
@@ -17,6 +18,8 @@ import tempfile
 from pathlib import Path
 
 URL = "TARGET_POSTGRES_SQLALCHEMY_URL"
+FILE = "TARGET_DUCKDB_PATH"
+"""Variable of the loader of DuckDB that names its file."""
 
 NAMES = {
     "dbname": "PGDATABASE",
@@ -36,9 +39,13 @@ def main() -> None:
     here = str(Path(__file__).parent)
     os.environ.setdefault("DBT_PROJECT_DIR", here)
     os.environ.setdefault("DBT_PROFILES_DIR", here)
-    if os.environ.get(URL):
+    target = os.environ.get("DBT_TARGET", "postgres")
+    if target == "duckdb":
+        if os.environ.get(FILE):
+            os.environ.setdefault("DBT_DUCKDB_PATH", os.environ[FILE])
+    elif os.environ.get(URL):
         os.environ.update(_variables(os.environ[URL]))
-    elif os.environ.get("DBT_TARGET", "postgres") == "postgres" and "PGDATABASE" not in os.environ:
+    elif target == "postgres" and "PGDATABASE" not in os.environ:
         sys.exit(f"Which warehouse? Set {URL}")
 
     _find_folders(Path(os.environ["DBT_PROJECT_DIR"]))

@@ -17,7 +17,8 @@ from psycopg.rows import dict_row
 from demo.account import ROOT
 from demo.pipeline import Pipeline, loader_url
 from demo.postgres import Postgres, postgres
-from tests.means import one_at_a_time
+from demo.warehouses import DUCKDB
+from tests.means import HAS_OLD_DUCKDB, one_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +114,8 @@ def plugins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("install")
     with one_at_a_time("meltano"):
         Pipeline(home, {}, plugins=PLUGINS).install(
-            "sync", "sync-daily", "drill", "dbt-postgres:build", "restore-report:page"
+            *("sync", "sync-daily", "drill", "dbt-postgres:build", "restore-report:page"),
+            *((*DUCKDB.sync, DUCKDB.models) if HAS_OLD_DUCKDB else ()),
         )
     return PLUGINS
 

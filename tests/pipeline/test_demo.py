@@ -7,16 +7,20 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import psutil
 import psycopg
 import pytest
+import yaml
 
-from demo import DemoError, steps, table
+from demo import DemoError, steps, table, warehouses
 from demo.account import ROOT
 from demo.postgres import postgres
-from tests.means import need_dbt
+from northflank_restore_report.marts import in_utc
+from northflank_restore_report.warehouse import open_warehouse
+from tests.means import need_dbt, need_old_duckdb
 from tests.pipeline.conftest import descendants, passable_folder
 
 if TYPE_CHECKING:
@@ -76,6 +80,58 @@ def test_its_numbers_are_the_simulators(
     assert not running(home)
 
 
+OF_THE_RUN = {
+    # When something was loaded or computed, by the clock of this machine.
+    *("age_hours", "backups_read_at", "last_read_at", "last_seen_at", "loaded_at", "refreshed_at"),
+    "engine",
+}
+"""Columns of the marts in which two runs of the demo differ."""
+
+
+def all_marts(url: str) -> dict[str, list[tuple[object, ...]]]:
+    """Return the rows of each mart, without what differs from run to run, in an order."""
+    marts = yaml.safe_load((ROOT / "transform/models/marts/marts.yml").read_text(encoding="utf-8"))
+    found = {}
+    with open_warehouse(url, "restore_analytics") as warehouse:
+        for name in (mart["name"] for mart in marts["models"]):
+            columns = [c for c in warehouse.columns(name) if c not in OF_THE_RUN]
+            query = f"select {', '.join(columns)} from {name}"  # noqa: S608 - names of ours
+            with warehouse.select(query) as (_, rows):
+                plain = [
+                    tuple(in_utc(v) if isinstance(v, datetime) else v for v in r) for r in rows
+                ]
+            found[name] = sorted(plain, key=str)
+    return found
+
+
+def test_one_duckdb_file_shows_the_same(
+    home: Path, plugins: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """This follows the test above, whose warehouse it looks at."""
+    need_dbt()
+    need_old_duckdb()
+    with postgres(home / warehouses.DATA) as server:
+        expected = all_marts(server.dsn(warehouses.DATABASE))
+    with ExitStack() as stack:
+        steps.demo(stack, home=home, plugins=plugins, kind=warehouses.DUCKDB)
+    shown = capsys.readouterr().out
+    assert "After both syncs it was equal to the account" in shown
+    assert "the DuckDB database" in (home / "report" / "report.html").read_text(encoding="utf-8")
+    made = all_marts(f"duckdb:///{home / warehouses.FILE}")
+    assert set(made) == set(expected)
+    for name, rows in expected.items():
+        assert made[name] == rows, name
+    shown_there = {cell for row in made["addon_recoverability"] for cell in row}
+    assert {"waived", "stale backup", "out of scope", "deleted"} <= shown_there
+    assert not running(home)
+
+
+def test_the_loader_of_duckdb_needs_an_older_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warehouses, "LAST_PYTHON", (3, 9))
+    with pytest.raises(DemoError, match="UV_PYTHON"), ExitStack() as stack:
+        steps.demo(stack, kind=warehouses.DUCKDB)
+
+
 def test_it_starts_afresh_and_notices_a_row_that_is_missing(
     home: Path, plugins: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,14 +158,14 @@ def test_it_starts_afresh_and_notices_a_row_that_is_missing(
 def test_with_an_account_that_does_not_start_the_last_warehouse_stays(
     home: Path, plugins: Path
 ) -> None:
-    with postgres(home / steps.DATA) as server, psycopg.connect(server.dsn()) as connection:
+    with postgres(home / warehouses.DATA) as server, psycopg.connect(server.dsn()) as connection:
         connection.autocommit = True
         connection.execute("DROP DATABASE IF EXISTS warehouse WITH (FORCE)")
         connection.execute("CREATE DATABASE warehouse")
         connection.execute("COMMENT ON DATABASE warehouse IS 'the last one'")
     with pytest.raises(DemoError, match="does not start"), ExitStack() as stack:
         steps.demo(stack, "--addons=many", home=home, plugins=plugins)
-    with postgres(home / steps.DATA) as server, psycopg.connect(server.dsn()) as connection:
+    with postgres(home / warehouses.DATA) as server, psycopg.connect(server.dsn()) as connection:
         (kept,) = connection.execute(
             "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s",
             ["warehouse"],

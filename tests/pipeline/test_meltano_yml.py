@@ -64,13 +64,20 @@ def test_backups_are_not_selected() -> None:
     assert TAP["select"] == ["projects.*", "addons.*", "restores.*", "list_reads.*"]
 
 
-BUILT_HERE = {"tap-northflank-restores", "northflank-restore-report"}
+BUILT_HERE = {
+    "tap-northflank-restores",
+    "northflank-restore-report",
+    "target-duckdb-with-sync-start",
+}
 """The distributions of this repository, which are installed from the checkout."""
 
 
 @pytest.mark.parametrize("kind", PROJECT["plugins"])
 def test_what_is_installed_is_what_the_locks_say(kind: str, plugins: Path) -> None:
-    for name in ("tap-northflank-restores", "target-postgres", "dbt-postgres", "restore-report"):
+    for name in (
+        *("tap-northflank-restores", "target-postgres", "target-duckdb"),
+        *("dbt-postgres", "dbt-duckdb", "restore-report"),
+    ):
         venv = plugins / kind / name / "venv"
         if not venv.exists():
             continue

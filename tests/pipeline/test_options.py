@@ -57,6 +57,12 @@ def test_a_wrong_option_is_told_and_nothing_is_done(
     assert "DID" not in errors
 
 
+def test_the_demo_names_the_warehouses_that_it_knows(tmp_path: Path) -> None:
+    code, _, errors = run("demo", "--warehouse=oracle", folder=tmp_path)
+    assert code == 2
+    assert "'postgres', 'duckdb'" in errors.replace("postgres, duckdb", "'postgres', 'duckdb'")
+
+
 def test_the_demo_keeps_what_would_break_it(tmp_path: Path) -> None:
     code, _, errors = run("demo", "--ready-file=x", folder=tmp_path)
     assert (code, errors) == (1, "\nThe demo has a --ready-file of its own\n")

@@ -241,14 +241,16 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# Interpolated percentile; nulls do not count. #}
+{# Interpolated percentile; nulls do not count. Of a decimal, DuckDB would cut off the last digit. #}
 {% macro percentile(fraction, expression) -%}
     {{ return(adapter.dispatch('northflank_percentile', 'northflank_restores')(fraction, expression)) }}
 {%- endmacro %}
 
 {% macro default__northflank_percentile(fraction, expression) -%}
     {{ northflank_restores.number_begin() }}
-        percentile_cont({{ fraction }}) within group (order by {{ expression }})
+        percentile_cont({{ fraction }}) within group (
+            order by cast({{ expression }} as double precision)
+        )
     {{ northflank_restores.number_end(3) }}
 {%- endmacro %}
 
