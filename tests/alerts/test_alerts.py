@@ -149,6 +149,18 @@ def test_a_delivery_that_failed_is_tried_again_at_that_destination_alone(
     assert receiver.titles("ops") == receiver.titles("team")
 
 
+def test_destinations_may_be_in_a_file(
+    marts: Marts, receiver: Receiver, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(URLS, "nosuch://secret")
+    file = tmp_path / "destinations"
+    lines = ["# Where alerts go", receiver.destination("ops"), "", receiver.destination("team")]
+    file.write_text("\n".join(lines))
+    marts.write(WELL)
+    assert run("alerts", "--destinations", str(file))[0] == 0
+    assert set(receiver.messages) == {"ops", "team"}
+
+
 def test_what_needed_no_word_is_known_though_a_delivery_failed(
     marts: Marts, receiver: Receiver, run: Run, told: list[str]
 ) -> None:

@@ -16,6 +16,7 @@ import yaml
 from prometheus_client.parser import text_fd_to_metric_families
 
 from demo.account import ROOT
+from northflank_restore_report.marts import VERDICTS
 from northflank_restore_report.metrics import Marts as Gauges
 from northflank_restore_report.metrics import write
 from northflank_restore_report.watched import Database, Watched
@@ -252,6 +253,14 @@ def test_the_dashboard_fits_the_types_of_grafana(
     )
     found = re.search(r"dashboard\.ts.* error TS\d+", done.stdout)
     assert bool(found) == bool(change), done.stdout
+
+
+def test_the_dashboard_has_a_colour_for_each_verdict() -> None:
+    (panel,) = (p for p in DASHBOARD["panels"] if p["title"] == "Databases by verdict")
+    overrides = panel["fieldConfig"]["overrides"]
+    assert [override["matcher"]["options"] for override in overrides] == list(VERDICTS)
+    colours = {override["properties"][0]["value"]["fixedColor"] for override in overrides}
+    assert len(colours) == len(VERDICTS)
 
 
 def test_the_dashboard_s_panels_have_an_id_and_a_place_each() -> None:

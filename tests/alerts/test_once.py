@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import psutil
 import psycopg
 import pytest
+from filelock import FileLock
 
 from northflank_restore_report.__main__ import main
 from northflank_restore_report.delivery import URLS
@@ -143,6 +144,30 @@ def test_a_run_that_waited_knows_what_was_told_meanwhile(marts: Marts, receiver:
         )
         other.commit()
         run.result()
+    assert len(receiver.titles()) == 1
+
+
+@pytest.mark.parametrize("place", ["warehouse", "file"])
+def test_a_run_does_not_wait_for_ever(  # noqa: PLR0917 - fixtures
+    marts: Marts,
+    receiver: Receiver,
+    run: Run,
+    place: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = tmp_path / "told.json"
+    state = ["--state", str(file)] if place == "file" else []
+    marts.write({"shop/orders": "failing"})
+    run("alerts", *state)
+    marts.write({"shop/orders": "no backup"})
+    monkeypatch.setattr("northflank_restore_report.told.WAIT_SECONDS", 0.1)
+    with FileLock(f"{file}.lock"), psycopg.connect(marts.dsn) as other:
+        if not state:
+            other.execute("SELECT 1 FROM restore_analytics_alerts.destinations FOR UPDATE")
+        code, out, err = run("alerts", *state)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("Another run has held ")
     assert len(receiver.titles()) == 1
 
 
