@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import sys
-import time
-from contextlib import contextmanager
+from datetime import date
 from typing import TYPE_CHECKING
 
-from demo import DemoError, answers, table
+from demo import DemoError, answers, later, table
 from demo.account import ROOT, account
 from demo.pipeline import Pipeline
 from demo.postgres import privileges
+from demo.progress import say, shown, step
 from demo.warehouses import DATA, POSTGRES, Place, check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from contextlib import ExitStack
     from pathlib import Path
 
+    from demo.account import Account
     from demo.warehouses import Kind
 
 HOME = ROOT / ".dev" / "demo"
@@ -34,22 +34,6 @@ HAS_DBT = sys.version_info < (3, 14)
 NO_DBT = """\
 No answers here: dbt 1.11 needs a Python from 3.10 to 3.13, and none was found or could be fetched.
 Install one, remove .venv, and run this again."""
-
-
-@contextmanager
-def step(what: str) -> Iterator[list[str]]:
-    """Show what is being done, then how long it took and what the block appends to the list."""
-    start = time.monotonic()
-    results: list[str] = []
-    say(f"{what} … ", end="")
-    yield results
-    say(", ".join([f"{time.monotonic() - start:.1f} s", *results]))
-
-
-def say(text: str, end: str = "\n") -> None:
-    """Print at once."""
-    sys.stdout.write(text + end)
-    sys.stdout.flush()
 
 
 def demo(
@@ -115,13 +99,31 @@ def demo(
             "drills and previews."
         )
     if HAS_DBT:
-        with step("\nThe models answer, and are tested"):
-            answers.compute(pipeline, kind.models, home, source.world()["now"], second.account)
-        with step("The report is written"):
-            page, lines = answers.write(place.url, home / "report")
-        say("\n" + "\n".join(lines))
-        say("\nThe same as a page, to look at or to print, and as CSV files beside it:")
-        say(f"  {page.relative_to(ROOT) if page.is_relative_to(ROOT) else page}")
+        _answers(pipeline, kind, source, place, home)
     else:
         say(NO_DBT)
     say(f"\n{kind.end}{END}", end="")
+
+
+def _answers(pipeline: Pipeline, kind: Kind, source: Account, place: Place, home: Path) -> None:
+    """Show the answers as they are, and what is told when one changes for the worse."""
+
+    def compute() -> str:
+        world = source.world()
+        addons = {(addon["projectId"], addon["addonId"]) for addon in world["byAddon"]}
+        answers.compute(pipeline, kind.models, home, world["now"], addons)
+        return str(world["now"])
+
+    def catch_up() -> None:
+        pipeline.meltano("run", *kind.sync)
+        compute()
+
+    with step("\nThe models answer, and are tested"):
+        now = compute()
+    with step("The report is written"):
+        page, lines = answers.write(place.url, home / "report")
+    say("\n" + "\n".join(lines))
+    say("\nThe same as a page, to look at or to print, and as CSV files beside it:")
+    say(f"  {shown(page)}\n")
+    reports = later.Reports(place.url, home, pipeline.env)
+    later.chapter(source, reports, page.parent, catch_up, date.fromisoformat(now[:10]))

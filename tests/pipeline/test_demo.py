@@ -19,6 +19,7 @@ from demo import DemoError, steps, table, warehouses
 from demo.account import ROOT
 from demo.postgres import postgres
 from northflank_restore_report.marts import in_utc
+from northflank_restore_report.pack import verify
 from northflank_restore_report.warehouse import open_warehouse
 from tests.means import need_dbt, need_old_duckdb
 from tests.pipeline.conftest import descendants, passable_folder
@@ -77,6 +78,12 @@ def test_its_numbers_are_the_simulators(
     assert "Restored elsewhere:" in shown
     for verdict in ("stale backup", "waived"):
         assert re.search(rf"<li><b>[1-9]\d*</b> <span class=\"{verdict.replace(' ', '-')}\">", page)
+    assert "1 message, and 0 when asked again" in shown
+    assert re.search(r"^   analytics/clickstream: stale backup, was slow; ", shown, re.MULTILINE)
+    assert re.search(
+        r"^So is a copy in which one byte was changed .* refused$", shown, re.MULTILINE
+    )
+    assert verify(home / "report" / "evidence-2026-04-01-2026-06-30.zip").manifest["files"]
     assert not running(home)
 
 
