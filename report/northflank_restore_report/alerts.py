@@ -85,6 +85,7 @@ class Alerts:
         where: where to look.
         longest: how old the marts may be.
         recoveries: whether what got better is told too.
+        after: how many failures of a job in a row are told.
         now: the time of the machine.
         mask: hides secrets.
     """
@@ -93,6 +94,7 @@ class Alerts:
     where: str
     longest: timedelta
     recoveries: bool
+    after: int
     now: datetime
     mask: Mask
 
@@ -119,7 +121,7 @@ class Alerts:
         if watched and record.as_of and watched.as_of < record.as_of:
             # A look back, or another run that was quicker: what they say has been told or is past.
             watched = None
-        states, kinds = [state_of_job(job) for job in jobs], {JOB}
+        states, kinds = [state_of_job(job, self.after) for job in jobs], {JOB}
         if watched:
             states += states_of(watched, self.now, self.longest)
             kinds |= {DATABASE, PART, MARTS}
@@ -168,6 +170,7 @@ def main(arguments: list[str], prog: str) -> int:
         where=options.where or f"addon_recoverability in the schema {options.schema}",
         longest=asking.max_age(options),
         recoveries=options.recoveries,
+        after=options.after,
         now=datetime.now(timezone.utc),
         mask=mask,
     )
@@ -245,6 +248,13 @@ def _options(arguments: list[str], prog: str) -> tuple[argparse.Namespace, str]:
         metavar="NAME=EXIT_CODE",
         help="how a run of a job has just ended, such as hourly=$?; with ': reason' behind it; "
         "may be given more than once",
+    )
+    parser.add_argument(
+        "--after",
+        type=int,
+        default=1,
+        metavar="FAILURES",
+        help="tell of a job when so many runs in a row have failed (%(default)s)",
     )
     parser.add_argument(
         "--where",

@@ -31,8 +31,8 @@ ENDS = {
 }
 """What the tap's exit codes mean, see docs/errors.md."""
 
-MANY_AT_ONCE = 2
-"""Failures in a row from which on also one that may pass is told."""
+PASSED_OVER = 1
+"""Failures in a row that are passed over if they may pass."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +123,16 @@ def states_of(watched: Watched, now: datetime, longest: timedelta) -> list[State
     return [*states, State(f"{MARTS}:", "the marts", told, fact)]
 
 
-def state_of_job(job: Job) -> State:
-    """Return the state of a job: it has failed for good if nobody can hope for its next run."""
+def state_of_job(job: Job, after: int) -> State:
+    """Return the state of a job: it has failed for good if nobody can hope for its next run.
+
+    Args:
+        job: how it ended.
+        after: how many failures in a row are for good, whatever they are.
+    """
     if not job.exit_code:
         return State(f"{JOB}:{job.name}", job.name, _well(not_so="failed", bad=False), "")
-    may_pass = job.exit_code in MAY_PASS and job.failures < MANY_AT_ONCE
+    may_pass = job.exit_code in MAY_PASS and job.failures <= PASSED_OVER
     meaning = ENDS.get(job.exit_code)
     since = f"{job.failures} in a row since {words.instant(job.failed_since)}"
     facts = [
@@ -135,7 +140,7 @@ def state_of_job(job: Job) -> State:
         since if job.failures > 1 else "",
         job.reason,
     ]
-    told = _well(not_so="failed", bad=not may_pass)
+    told = _well(not_so="failed", bad=not may_pass and job.failures >= after)
     return State(f"{JOB}:{job.name}", job.name, told, "; ".join(filter(None, facts)))
 
 

@@ -294,6 +294,18 @@ def test_an_end_that_may_pass_is_told_when_the_next_run_ends_so_too(
     )
 
 
+def test_the_first_failures_are_passed_over_if_asked_for(
+    marts: Marts, receiver: Receiver, run: Run
+) -> None:
+    marts.write(WELL)
+    run("alerts")
+    told = []
+    for code in (1, 0, 1, 1, 1, 0, 3):
+        run("alerts", "--after", "2", "--job", f"hourly={code}")
+        told.append(len(receiver.titles()) - 1)
+    assert told == [0, 0, 0, 1, 1, 1, 1]
+
+
 def test_a_job_that_failed_is_told_before_there_are_marts(
     marts: Marts, receiver: Receiver, run: Run, told: list[str]
 ) -> None:
