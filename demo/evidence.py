@@ -15,7 +15,7 @@ def main() -> int:
     options = read_options(arguments, prog="./dev evidence")
     if options.verify:
         return report(["evidence", *arguments])
-    return after_models(options, "restore-report:evidence", *arguments)
+    return after_models(options, "evidence", *arguments)
 
 
 if __name__ == "__main__":
