@@ -173,7 +173,7 @@ class Account:
             raise VanishedError from error
 
     def stop(self) -> None:
-        """End what is being read ahead: the sync has failed."""
+        """Stop reading ahead. Called when the sync has failed."""
         if self._early:
             self._early_reader.stop()
 

@@ -145,9 +145,9 @@ class Bookmark:
         return cls(value, completed, digest, bounds, pending, since, left_out, known)
 
     def to_state(self) -> dict[str, Any]:
-        """Write what `from_state` reads, with null for what there is not.
+        """Return the partition that `from_state` reads; what is not known is null.
 
-        What is left out would come back when the state is merged with an older one.
+        A key that is left out would come back when the state is merged with an older one.
         At most 260 bytes and 31 for each pending restore.
         """
         pending: dict[str, list[str]] = {}

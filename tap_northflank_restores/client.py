@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 # half minute that a gateway needs to come back.
 WAITS = (1.0, 4.0, 16.0, 64.0)
 MAX_TRIES = len(WAITS) + 1
-# A page may be empty, or repeat what was there, with more behind it. A server that goes on so for
-# ever must not hold us.
+# A page may be empty, or repeat earlier items, and others may follow it. A server that never stops
+# to give such pages must not keep the sync from ending.
 MAX_STALE_PAGES = 50
 MAX_REDIRECTS = 5
 
@@ -90,7 +90,7 @@ _object_decoder = msgspec.json.Decoder(_ObjectBody)
 
 
 class _AsksTooMuchError(Exception):
-    """A server asks to wait longer before the next try than the settings allow."""
+    """A server asks for a longer wait before the next try than the settings allow."""
 
     def __init__(self, said: str, seconds: float) -> None:
         super().__init__(said)
@@ -218,7 +218,7 @@ class Client:
 
     def _url_path(self, path: tuple[str, ...]) -> str:
         for part in path:
-            # No encoding helps: each client and server on the way reads `%2E` as a dot.
+            # To encode the dots does not help: clients and servers on the way read `%2E` as a dot.
             if part in {"", ".", ".."}:
                 msg = (
                     f"The API lists the id {part!r} (in {'/'.join(path)}), which would lead to "
@@ -436,7 +436,7 @@ def _with_text_ids(items: list[Item]) -> list[Item]:
 
 @contextmanager
 def _refusing(body: bytes) -> Iterator[None]:
-    """Raise what another try may not meet, where a body is not as documented."""
+    """Where a body is not as documented, raise an error after which another try is made."""
     try:
         yield
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError) as error:
@@ -446,14 +446,14 @@ def _refusing(body: bytes) -> Iterator[None]:
 
 
 def _refusal(path: str, response: Response) -> Exception:
-    """Return what to raise for a status other than 200: a try that failed, or an end."""
+    """Return the error for a status other than 200: a try that failed, or the end of the sync."""
     status = response.status
     error = _error_of(response.body)
     said = one_line(f"{status} {response.reason}") + _message(error)
     if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return FailedTryError(said, retry_after=headers.retry_after(response.headers))
-    # A gateway in front, while it is reloaded or has no backend, says 404 of what is there. So only
-    # the documented body makes these the API's word.
+    # A gateway in front of the API, while it is reloaded or has no backend, answers 404 for addons
+    # that exist. So these statuses count as the API's only with the body that is documented.
     is_documented = type(error.get("status")) is int and error["status"] == status
     if status in _BELIEVED_OF_THE_API_ONLY and not is_documented:
         with_html = " with HTML" if _is_html(response.body) else ""

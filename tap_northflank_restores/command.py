@@ -19,7 +19,7 @@ logger = logging.getLogger("tap-northflank-restores")
 
 
 class Command(click.Command):
-    """The SDK's command, but what ends it is told in one line; the traceback is at DEBUG."""
+    """The SDK's command; an error that ends it is told in one line, with its traceback at DEBUG."""
 
     @override
     def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:

@@ -28,7 +28,7 @@ class ExitCode(IntEnum):
 
 
 class TapError(Exception):
-    """An end of the sync that the user can act on: `str(error)` is one line that says how."""
+    """An error that ends the sync; `str(error)` is one line that says what the user can do."""
 
     exit_code: ClassVar[ExitCode]
 

@@ -44,7 +44,7 @@ def check_environment() -> None:
 
 
 class _MaskedText(io.TextIOWrapper):
-    """A text file on a descriptor that is given no secret."""
+    """A text file on a descriptor, which masks each secret that is written to it."""
 
     @override
     def write(self, text: str, /) -> int:

@@ -14,7 +14,7 @@ MASK = "***"
 SHORTEST = 4
 # Base64 of less has too few letters of its own.
 SHORTEST_ENCODED = 6
-# A part of a longer secret that begins with so many of its characters was cut off by somebody.
+# A text that begins with so many characters of a longer secret is taken for a part of it.
 HEAD = 8
 
 _PLAIN = set(ascii_letters + digits + ".~%+/_-")

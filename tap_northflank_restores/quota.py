@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 _MARGIN = 1.0
 # Sums of times that should be the same differ by less than this.
 _ROUNDING = 1e-6
-# Never hammer a server that refuses without saying for how long: 1 s, 2 s, 4 s … 1 min.
+# The wait where a server refuses and does not say for how long: 1 s, 2 s, 4 s … at most this, in s.
 _LONGEST_GUESS = 60.0
-# Refusals while the quota is not used up are a throttle, which passes within this time or not.
+# A refusal while requests are left is a throttle. After this time, in s, the sync gives up.
 _LONGEST_THROTTLE = 300.0
-# A thread can be told to sleep for some centuries and no longer; then it looks again.
+# The longest sleep that a thread takes, some centuries. After it the thread looks again.
 _LONGEST_SLEEP = threading.TIMEOUT_MAX
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 HOLD = 10_000
 _RESTORES_AT_ONCE = 1000
 
-# What became of a restore in this pass: flags, and none for a version that another has replaced.
+# What became of a restore in this pass, as flags. A version that a later one has replaced has none.
 _GONE = 0
 _SENT = 1
 _IN_HISTORY = 2  # it has a completedAt, not before the start
@@ -50,7 +50,7 @@ _PENDING = 16
 
 @cache
 def _with(flag: int, *, but: int = 0) -> bytes:
-    """Return a table that makes 1 of each fate with a flag, and 0 of others."""
+    """Return a table for `bytes.translate`: 1 for each fate that has the flag, 0 for others."""
     return bytes(bool(fate & flag) and not fate & but for fate in range(256))
 
 
@@ -175,7 +175,7 @@ class Reading:
                 self._held = None
         return list(compress(restores, news))
 
-    # One function, as each call more for each restore shows in the CPU time of a sync.
+    # One function: another call for each restore would show in the CPU time of a sync.
     def _is_new(self, restore: Restore, time: int | str | None, mark: int) -> bool:  # noqa: C901
         id_ = restore["id"]
         # One that is no time counts as one that has not completed, until it is mended.
@@ -282,7 +282,7 @@ class Reading:
         """Whether what differs is too much to have been kept: read the list again, for that."""
         if self._held is not None or self.proven:
             return False
-        # Where retention has emptied a part, there is nothing to send.
+        # A part whose restores are all gone by retention has nothing to send.
         if _OUTSIDE in self.differing:
             return True
         return any(self._before.part(each) in self.differing for each in self._history(_HELD_BACK))

@@ -82,7 +82,7 @@ class PagedStream(Stream):
     @property
     @override
     def emit_activate_version_messages(self) -> bool:
-        """False: a loader would take it for a word to delete all rows that are not sent again."""
+        """False: on ACTIVATE_VERSION a loader deletes each row that was not sent again."""
         return False
 
     @property

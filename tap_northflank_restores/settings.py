@@ -334,7 +334,7 @@ def problems(config: Mapping[str, Any]) -> list[str]:
 
 
 def warn_unknown(config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """Warn of each setting that has no effect, as a typing error would otherwise read too much."""
+    """Warn of each setting that has no effect: a misspelt `addons` would read the whole account."""
     for name in config.keys() - known.keys():
         hint = did_you_mean(name, known)
         logger.warning("Setting %s is unknown and has no effect%s", name, hint)

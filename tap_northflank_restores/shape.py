@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from singer_sdk import Stream
 
-# What the words of a schema are to a row: these decide what is in it.
+# The keywords of a schema that decide what is in a row.
 _OF_A_SCHEMA = ("type", "format", "properties", "items")
 _SETTINGS = ("team_id", "stream_map_config", "faker_config", "flattening_enabled")
 

@@ -4,8 +4,8 @@
      "interrupted_after": "shop/orders",
      "replication_key": "completedAt", "replication_key_value": null}
 
-Nothing means something by being left out: a state that is merged in depth with an older one gets
-back what was left out. So what no longer holds is null.
+A state may be merged in depth with an older one, which brings back each key that was left out. So
+no key is ever left out: what no longer holds is null.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import click
 from singer_sdk import Stream, Tap, metrics
 from singer_sdk.cli import plugin_cli
 from singer_sdk.exceptions import ConfigValidationError
@@ -21,6 +22,7 @@ from singer_sdk.helpers.capabilities import (
     TapCapabilities,
 )
 from singer_sdk.singerlib import Catalog, MetadataMapping
+from singer_sdk.tap_base import CliTestOptionValue
 from typing_extensions import override
 
 from tap_northflank_restores import catalog as catalogs
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import IO
 
-    import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 # After SIGINT or SIGTERM: how long a loader that is slow, or does not read, may hold the end, in s.
@@ -316,6 +317,19 @@ class TapNorthflankRestores(Tap):
             if path != "ENV":
                 read.config |= files.config(path)
         return read
+
+    @classmethod
+    @override
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        try:
+            super().cb_test(ctx, param, value)
+        except click.exceptions.Exit:
+            if value != CliTestOptionValue.Schema.value:
+                logger.info(
+                    "The test went well: the token and the settings work. What is written is a "
+                    "sample; nothing is loaded."
+                )
+            raise
 
     @classmethod
     @override

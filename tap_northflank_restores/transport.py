@@ -39,7 +39,8 @@ MAX_BODY = 64 * 1024 * 1024
 READ_AT_ONCE = 64 * 1024
 # `request_timeout` starts anew with each byte, so the response as a whole needs a bound as well.
 WHOLE_RESPONSE = 3
-# Others are not asked for: with some versions of their libraries what they unpack has no bound.
+# Other encodings are not asked for: with some versions of their libraries, the size of what they
+# unpack has no limit.
 ENCODINGS = "gzip, deflate"
 _PACKED = {"", "identity", "gzip", "x-gzip", "deflate"}
 _SERVER = re.compile(r"[^/?#]*//[^/?#]*")
@@ -47,7 +48,7 @@ _TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
 
 
 class FailedTryError(Exception):
-    """A failure that another try may not meet; `str(error)` says what came back.
+    """A failure after which another try is made; `str(error)` says what came back.
 
     Attributes:
         retry_after: Seconds that the answer asks to wait before the next try, if it does.
@@ -121,7 +122,7 @@ class Transport:
         self._template = self._session.prepare_request(requests.Request("GET", base))
 
     def reads_in_clear(self) -> str | None:
-        """Return the other machine that can read what is sent, as it is not encrypted; or None."""
+        """Return the host that gets the requests without encryption, if it is another machine."""
         if urlsplit(self._base).scheme == "https":
             return None
         hosts = (_place(self._proxy(self._base)), _place(self._base))
@@ -176,7 +177,7 @@ class Transport:
         return select_proxy(url, self._options["proxies"])
 
     def _failure(self, url: str, error: Exception) -> Exception:
-        """Return what to raise: a try that failed, or what another try would not change."""
+        """Return the error: a try that failed, or an end where another try would not help."""
         cause = _innermost(error)
         proxy = self._proxy(url)
         place = f"proxy {_place(proxy)}" if proxy else _place(url)
@@ -261,8 +262,8 @@ class _Bounded(io.RawIOBase):
 class _Adapter(HTTPAdapter):
     """Requests' adapter, with a bound for the whole of each response, its headers too.
 
-    It keeps what it finds out of a server, where requests asks anew for each request: that and
-    `requests.Response`, with cookies and the encoding of texts, are a third of a request's CPU.
+    It keeps the pool of connections to a server, which requests looks up for each request, and
+    returns urllib3's response and no `requests.Response`. That saves a third of a request's CPU.
     """
 
     def __init__(self, seconds: float, connections: int) -> None:

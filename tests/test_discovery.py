@@ -73,6 +73,7 @@ def test_a_dry_run_makes_a_handful_of_requests_however_large_the_account(
 
     assert run.exit_code == 0
     assert len(run.requests) <= 3 * len(STREAMS)
+    assert "The test went well" in run.stderr.splitlines()[-1]
     assert server.max_in_flight == 1
     assert [message["stream"] for message in run.messages if message["type"] == "SCHEMA"] == STREAMS
     assert {stream: len(records) for stream, records in run.records.items()} == {
@@ -122,6 +123,7 @@ def test_a_dry_run_shows_a_wrong_token(server: Server) -> None:
 
     assert run.exit_code == 3
     assert len(run.requests) == 1
+    assert "The test went well" not in run.stderr
 
 
 def test_a_dry_run_for_the_schemas_makes_no_request(server: Server) -> None:
@@ -130,6 +132,7 @@ def test_a_dry_run_for_the_schemas_makes_no_request(server: Server) -> None:
     assert run.exit_code == 0
     assert list(run.records) == STREAMS
     assert run.requests == []
+    assert "The test went well" not in run.stderr
 
 
 def test_a_process_discovers_without_settings() -> None:
