@@ -11,7 +11,7 @@ from northflank_restore_report.page import failures_by
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from northflank_restore_report.marts import Addon, Findings
+    from northflank_restore_report.marts import Addon, Findings, Turns
 
 SHOWN = 12
 """Rows of a list, and then how many more there are."""
@@ -41,6 +41,11 @@ def answers(findings: Findings) -> list[str]:
         "",
         "4. How often do they fail, and where? (365 days)",
         *_failures(findings),
+        "",
+        *_turned(findings.since_last_run),
+        *_turned(findings.since_quarter),
+        "",
+        f"{findings.completeness}.",
     ]
 
 
@@ -95,6 +100,15 @@ def _failures(findings: Findings) -> list[str]:
     failed = [row for row in failures_by(findings.addons, lambda a: a.addon_key) if row.failures]
     where = (f"{row.name}: {row.failures} of {row.successes + row.failures}" for row in failed)
     return lines + [f"   {line}" for line in _some(list(where))]
+
+
+def _turned(turns: Turns) -> list[str]:
+    if turns.turns is None:
+        return [f"Changed since {turns.since}: there is none on record."]
+    if not turns.turns:
+        return [f"Changed since {turns.since}: no verdict."]
+    lines = [f"{turn.addon_key}: {turn.verdict}, was {turn.before}" for turn in turns.turns]
+    return [f"Changed since {turns.since}:", *(f"   {line}" for line in _some(lines))]
 
 
 def _some(lines: list[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -11,6 +11,7 @@ from northflank_restore_report import words
 from northflank_restore_report.warehouse import MartsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
 
     from northflank_restore_report.warehouse import Warehouse
@@ -53,6 +54,7 @@ COUNTED = EVIDENCE[:7]
 """Evidence that counts as a database to be tested."""
 
 STALE_SHOWN = 3
+INCOMPLETE_SHOWN = 5
 
 FEW = 20
 """Of fewer restores the slowest is shown, as a 95th percentile would be made up between two."""
@@ -207,6 +209,52 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """A verdict, and what it was at two earlier times: a row of `addon_verdicts`."""
+
+    addon_key: str
+    verdict: str
+    reason: str
+    last_run_at: datetime | None
+    verdict_at_last_run: str | None
+    quarter_ended_on: date
+    verdict_at_quarter_end: str | None
+
+
+class Turn(NamedTuple):
+    """A verdict that is another one than at an earlier time."""
+
+    addon_key: str
+    before: str
+    verdict: str
+    reason: str
+
+
+class Turns(NamedTuple):
+    """The verdicts that changed since an earlier time; None if there was none of that time."""
+
+    since: str
+    turns: list[Turn] | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How many lists have the same answer in `completeness`."""
+
+    answer: str
+    lists: int
+
+
+@dataclass(frozen=True)
+class Incomplete:
+    """A list of which rows are missing or differ, or that was never read: of `completeness`."""
+
+    completeness_key: str
+    answer: str
+    missing: int | None
+
+
+@dataclass(frozen=True)
 class Reading:
     """What `restoreTimestamp` is in a team: a row of `restore_timestamp_readings`."""
 
@@ -231,6 +279,55 @@ class Findings(NamedTuple):
     problems: list[Problem]
     changes: list[Change]
     readings: list[Reading]
+    verdicts_then: list[Verdict]
+    answers: list[Answer]
+    incomplete: list[Incomplete]
+
+    @property
+    def since_last_run(self) -> Turns:
+        """What changed since the last run for an earlier instant."""
+        then = {row.addon_key: row.verdict_at_last_run for row in self.verdicts_then}
+        (at,) = {row.last_run_at for row in self.verdicts_then} or {None}
+        return self._turns(f"the last run, for {words.instant(at)}" if at else "the last run", then)
+
+    @property
+    def since_quarter(self) -> Turns:
+        """What changed since the last closed quarter."""
+        then = {row.addon_key: row.verdict_at_quarter_end for row in self.verdicts_then}
+        ended = {row.quarter_ended_on - timedelta(days=1) for row in self.verdicts_then}
+        names = [f"the end of {day.year}-Q{(day.month + 2) // 3}" for day in ended]
+        return self._turns("".join(names) or "the last closed quarter", then)
+
+    def _turns(self, since: str, then: Mapping[str, str | None]) -> Turns:
+        if not any(then.values()):
+            return Turns(since, None)
+        found = [
+            Turn(row.addon_key, before, row.verdict, row.reason)
+            for row in self.verdicts_then
+            if (before := then[row.addon_key]) and before != row.verdict
+        ]
+        return Turns(since, found)
+
+    @property
+    def completeness(self) -> str:
+        """Whether the warehouse has what the API listed, in one line."""
+        lists = {row.answer: row.lists for row in self.answers}
+        if not lists or "ledger not loaded" in lists:
+            return (
+                "It is not known whether the warehouse has all that the API listed: "
+                "select the stream list_reads"
+            )
+        whole = lists.get("complete", 0) + lists.get("nothing listed", 0)
+        of = words.count(sum(lists.values()), "list")
+        rest = [
+            f"{row.completeness_key} ({row.answer}{f': {row.missing:,}' if row.missing else ''})"
+            for row in self.incomplete[:INCOMPLETE_SHOWN]
+        ]
+        more = len(self.incomplete) - INCOMPLETE_SHOWN
+        told = ", ".join(rest) + (f" and {more:,} more" if more > 0 else "")
+        return f"Of {of} of the API, {whole:,} are in the warehouse as they were read" + (
+            f". Others: {told}" if rest else ""
+        )
 
     @property
     def current(self) -> list[Addon]:
@@ -283,6 +380,16 @@ CHANGES = """
 select {columns} from evidence_changes where change_number > 1
 order by seen_at desc, quarter collate "C" desc, addon_key collate "C"
 """
+VERDICTS_THEN = """
+select {columns} from addon_verdicts order by verdict_rank, addon_key collate "C"
+"""
+ANSWERS = """
+select answer, count(*) as lists from completeness group by answer order by answer collate "C"
+"""
+INCOMPLETE = """
+select {columns} from completeness where answer not in ('complete', 'nothing listed')
+order by coalesce(missing, 0) desc, completeness_key collate "C"
+"""
 READINGS = 'select {columns} from restore_timestamp_readings order by team_id collate "C"'
 
 
@@ -315,6 +422,9 @@ def read(warehouse: Warehouse) -> Findings:
         problems=_rows(warehouse, Problem, PROBLEMS),
         changes=_rows(warehouse, Change, CHANGES),
         readings=[reading for reading in readings if reading.team_id in restored],
+        verdicts_then=_rows(warehouse, Verdict, VERDICTS_THEN),
+        answers=_rows(warehouse, Answer, ANSWERS),
+        incomplete=_rows(warehouse, Incomplete, INCOMPLETE),
     )
 
 

@@ -42,6 +42,7 @@ SIGNS = {
     "not yet": "·",
     "waived": "≈",
     "out of scope": "□",
+    "deleted": "\N{MINUS SIGN}",
 }
 """A sign for each verdict and each evidence, so that colour alone tells nothing."""
 
@@ -153,6 +154,8 @@ def page(findings: Findings, note: str = "") -> str:
         current=findings.current,
         need_action=sum(addon.needs_action for addon in findings.current),
         too_old=findings.too_old,
+        turned=[findings.since_last_run, findings.since_quarter],
+        completeness=findings.completeness,
         unsure=[row for row in findings.readings if row.reading != "started"],
         problems_shown=PROBLEMS_SHOWN,
         projects=projects(findings) if len(findings.current) > PROJECTS_FROM else [],
