@@ -255,3 +255,23 @@ def test_what_goes_into_the_home_goes_into_the_checkout_if_the_home_is_closed(
     )
     closed = f"{machine}/.dev/state {machine}/.dev/cache"
     assert done.stdout.strip() == (closed if mode == 0o555 else "")
+
+
+@pytest.mark.parametrize(
+    ("given", "had"), [("LC_ALL=C", "C.UTF-8"), ("LANG=C", "C.UTF-8"), ("LANG=de_DE.UTF-8", "")]
+)
+def test_names_beyond_ascii_are_read_in_any_locale(machine: Path, given: str, had: str) -> None:
+    program(
+        machine,
+        "uv",
+        f'#!/bin/sh\n{RECENT}[ "$1" = sync ] || exit 0\necho "${{LC_ALL-}}"\nexit 1\n',
+    )
+    name, _, value = given.partition("=")
+    done = subprocess.run(  # noqa: S603 - the script under test
+        [machine / "dev", "meltano"],
+        env={"PATH": str(machine / "bin"), "HOME": str(machine), name: value},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.strip() == had
