@@ -169,7 +169,7 @@ def _complete(contents: Contents) -> Iterator[str]:
     if "completeness" in contents.tables:
         yield from _wrapped(
             "completeness.csv sets what the API listed beside what is in the warehouse, and names "
-            "each difference."
+            f"each difference. {findings.completeness}."
         )
     else:
         yield from _wrapped(
