@@ -1,6 +1,7 @@
 -- Every addon that was ever listed, restored or backed up, and since when it was known. Rows stay
 -- after the addon is gone from the account and from the loader's tables.
-{{ config(unique_key='addon_key', indexes=[{'columns': ['addon_key'], 'unique': true}]) }}
+-- DuckDB 1.0, which its loader needs, cannot replace a row under a unique index.
+{{ config(unique_key='addon_key', indexes=[{'columns': ['addon_key'], 'unique': target.type != 'duckdb'}]) }}
 
 with restored as (
     select

@@ -2,7 +2,8 @@
 -- also when the backup expires or the addon is deleted. Only restores without a backup of their own
 -- addon are looked at again. The least recent two addons with a backup of that id are enough to see
 -- whether there are several, so the rows do not grow with addons times restores.
-{{ config(unique_key='restore_key', indexes=[{'columns': ['restore_key'], 'unique': true}]) }}
+-- DuckDB 1.0, which its loader needs, cannot replace a row under a unique index.
+{{ config(unique_key='restore_key', indexes=[{'columns': ['restore_key'], 'unique': target.type != 'duckdb'}]) }}
 
 with restores as (
     select

@@ -2,12 +2,13 @@
 -- computes them all and writes those that are new or differ, so the table equals a full refresh:
 -- also after a late row, a renamed addon or a changed rule. What is no longer in the source goes at
 -- the end (`not exists`, as `not in` takes a quadratic time).
+-- DuckDB 1.0, which its loader needs, cannot replace a row under a unique index.
 {{ config(
     materialized='incremental',
     unique_key='restore_key',
     incremental_strategy='delete+insert',
     on_schema_change='fail',
-    indexes=[{'columns': ['restore_key'], 'unique': true}, {'columns': ['addon_key']}],
+    indexes=[{'columns': ['restore_key'], 'unique': target.type != 'duckdb'}, {'columns': ['addon_key']}],
     post_hook="delete from {{ this }} where not exists (
         select 1 from {{ ref('northflank_restores', 'stg_northflank__restores') }} as restores
         where restores.restore_key = {{ this }}.restore_key
