@@ -1,8 +1,9 @@
 -- Every addon that was ever listed, restored or backed up, and since when it was known. Rows stay
 -- after the addon is gone from the account and from the loader's tables.
+-- DuckDB 1.0, which its loader needs, cannot replace a row under a unique index.
 {{ config(
     unique_key='addon_key',
-    indexes=[] if target.type == 'redshift' else [{'columns': ['addon_key'], 'unique': true}],
+    indexes=[] if target.type in ('duckdb', 'redshift') else [{'columns': ['addon_key'], 'unique': true}],
 ) }}
 
 with restored as (

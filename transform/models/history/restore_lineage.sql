@@ -2,9 +2,10 @@
 -- also when the backup expires or the addon is deleted. Only restores without a backup of their own
 -- addon are looked at again. The least recent two addons with a backup of that id are enough to see
 -- whether there are several, so the rows do not grow with addons times restores.
+-- DuckDB 1.0, which its loader needs, cannot replace a row under a unique index.
 {{ config(
     unique_key='restore_key',
-    indexes=[] if target.type == 'redshift' else [{'columns': ['restore_key'], 'unique': true}],
+    indexes=[] if target.type in ('duckdb', 'redshift') else [{'columns': ['restore_key'], 'unique': true}],
 ) }}
 
 {% set same_id %}

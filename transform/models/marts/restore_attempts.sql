@@ -3,12 +3,13 @@
 -- computes them all and writes those that are new or differ, so the table equals a full refresh:
 -- also after a late row, a renamed addon or a changed rule. What is no longer in the source goes at
 -- the end (a join, as `not in` takes a quadratic time).
+-- DuckDB 1.0, which its loader needs, cannot replace a row under a unique index.
 {{ config(
     materialized='incremental',
     unique_key='restore_key',
     incremental_strategy='merge' if target.type == 'bigquery' else 'delete+insert',
     on_schema_change='fail',
-    indexes=[] if target.type == 'redshift'
+    indexes=[] if target.type in ('duckdb', 'redshift')
         else [{'columns': ['restore_key'], 'unique': true}, {'columns': ['addon_key']}],
     post_hook="delete from {{ this }} where restore_key in (
         select gone.restore_key from {{ this }} as gone
