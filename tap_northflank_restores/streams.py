@@ -117,10 +117,12 @@ class NorthflankStream(PagedStream):
         """
         if read is None:
             return
+        team_id = self.config.get("team_id") or ""
         record: Record = {
-            "teamId": self.config.get("team_id") or "",
-            "projectId": project_id,
-            "addonId": addon_id,
+            "id": f"{self.name}/{team_id}/{project_id}/{addon_id}",
+            "teamId": team_id or None,
+            "projectId": project_id or None,
+            "addonId": addon_id or None,
             "stream": self.name,
             "readAt": f"{read.read_at:%Y-%m-%dT%H:%M:%SZ}",
             "listed": read.listed,
@@ -442,12 +444,13 @@ class ListReadsStream(NorthflankStream):
     """Each list that a sync read to its end: how many items it had, and how many were sent.
 
     It costs no request: the other streams write it, each once the records of a list are out. The
-    key has no time, so a loader that merges keeps the last read of each list. Deselected by
-    default.
+    key has no time, so a loader that merges keeps the last read of each list. The key is one text,
+    as loaders by way of CSV make null of the empty text that a project's list has for its addon.
+    Deselected by default.
     """
 
     name = "list_reads"
-    primary_keys: ClassVar = ["teamId", "projectId", "addonId", "stream"]
+    primary_keys: ClassVar = ["id"]
     selected_by_default = False
 
     def __init__(self, tap: TapNorthflankRestores) -> None:

@@ -26,7 +26,7 @@ LEDGER = "list_reads"
 def ledger(run: Run) -> dict[tuple[str, str, str], dict[str, Any]]:
     """Return the rows by stream, project and addon, as a loader that merges has them."""
     rows = run.records.get(LEDGER, [])
-    return {(row["stream"], row["projectId"], row["addonId"]): row for row in rows}
+    return {(row["stream"], row["projectId"] or "", row["addonId"] or ""): row for row in rows}
 
 
 def read(server: Server, *streams: str, **settings: Any) -> Run:
@@ -93,7 +93,7 @@ def test_each_list_has_a_row_after_its_records_and_costs_no_request(server: Serv
             last["restores", record["projectId"], record["addonId"]] = place
         elif message["type"] == "RECORD" and message["stream"] == LEDGER:
             row = message["record"]
-            key = row["stream"], row["projectId"], row["addonId"]
+            key = row["stream"], row["projectId"] or "", row["addonId"] or ""
             assert last.get(key, 0) < place
     schemas = [m["stream"] for m in run.messages if m["type"] == "SCHEMA"]
     assert run.messages.index(

@@ -40,7 +40,7 @@ KEYS = {
     "backup_schedules": ["projectId", "addonId", "id"],
     "backups": ["projectId", "addonId", "id"],
     "restores": ["projectId", "addonId", "id"],
-    "list_reads": ["teamId", "projectId", "addonId", "stream"],
+    "list_reads": ["id"],
 }
 PROGRAMS = "Scripts" if os.name == "nt" else "bin"
 

@@ -15,17 +15,18 @@ ranked as (
         row_number() over (
             partition by
                 {{ named('stream') }},
-                {{ named('projectId') }},
-                {{ named('addonId') }},
+                coalesce({{ named('projectId') }}, ''),
+                coalesce({{ named('addonId') }}, ''),
                 -- A project has one team, whatever the token was.
-                case when {{ named('projectId') }} = '' then {{ named('teamId') }} end
+                case when coalesce({{ named('projectId') }}, '') = '' then coalesce({{ named('teamId') }}, '') end
             order by {{ named('readAt') }} desc, {{ named('_sdc_sync_started_at') }} desc, {{ named('teamId') }} desc
         ) as nth
     from loaded
 )
 
 select
-    {{ named('stream') }} || '/' || {{ named('teamId') }} || '/' || {{ named('projectId') }} || '/' || {{ named('addonId') }} as list_key,
+    {{ named('stream') }} || '/' || coalesce({{ named('teamId') }}, '') || '/'
+    || coalesce({{ named('projectId') }}, '') || '/' || coalesce({{ named('addonId') }}, '') as list_key,
     {{ named('stream') }} as stream,
     nullif({{ named('teamId') }}, '') as team_id,
     nullif({{ named('projectId') }}, '') as project_id,
