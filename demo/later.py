@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from textwrap import indent
 from typing import TYPE_CHECKING, NamedTuple
 
 from demo import DemoError
@@ -139,7 +140,7 @@ def chapter(
             again = reports.tell(destination)
             results.append(f"{len(told)} message, and {len(again)} when asked again")
     for message in told:
-        say("\n" + "\n".join(f"   {line}" for line in message.text.rstrip().splitlines()))
+        say("\n" + indent(message.text.rstrip(), "   "))
     say("")
     _pack(reports, folder, first_day)
 

@@ -16,5 +16,6 @@ select
     {{ number_begin() }}drill_interval_days{{ number_end(3) }} as drill_interval_days,
     owner,
     waiver_reason,
-    waiver_until
+    waiver_until,
+    attestation_required
 from {{ ref('northflank_restores', 'int_northflank__policy_periods') }}

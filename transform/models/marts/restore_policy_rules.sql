@@ -13,7 +13,8 @@ select
     policies.owner,
     policies.waiver_reason,
     policies.waiver_until,
-    policies.valid_from
+    policies.valid_from,
+    coalesce(lower(policies.attestation_required) = 'true', false) as attestation_required
 from {{ ref('northflank_restores', 'int_northflank__restore_policies') }} as policies
 union all
 select
@@ -31,5 +32,6 @@ select
     cast(null as {{ text_type() }}) as waiver_reason,
     cast(null as date) as waiver_until,
     -- The first defaults hold since ever.
-    case when valid_from > cast('0001-01-01' as date) then valid_from end as valid_from
+    case when valid_from > cast('0001-01-01' as date) then valid_from end as valid_from,
+    false as attestation_required
 from {{ ref('northflank_restores', 'policy_defaults') }}
