@@ -319,15 +319,15 @@ class Findings(NamedTuple):
             )
         whole = lists.get("complete", 0) + lists.get("nothing listed", 0)
         of = words.count(sum(lists.values()), "list")
+        if not self.incomplete:
+            return f"The warehouse has all that the API listed, in {of}"
         rest = [
             f"{row.completeness_key} ({row.answer}{f': {row.missing:,}' if row.missing else ''})"
             for row in self.incomplete[:INCOMPLETE_SHOWN]
         ]
         more = len(self.incomplete) - INCOMPLETE_SHOWN
         told = ", ".join(rest) + (f" and {more:,} more" if more > 0 else "")
-        return f"Of {of} of the API, {whole:,} are in the warehouse as they were read" + (
-            f". Others: {told}" if rest else ""
-        )
+        return f"Of {of} of the API, the warehouse has {whole:,} as they were read. Others: {told}"
 
     @property
     def current(self) -> list[Addon]:

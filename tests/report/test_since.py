@@ -65,8 +65,10 @@ def test_what_is_missing_is_told(findings: Findings) -> None:
         incomplete=[Incomplete("restores/shop/orders", "rows missing", 3)],
     )
     line = (
-        "Of 73 lists of the API, 72 are in the warehouse as they were read. "
+        "Of 73 lists of the API, the warehouse has 72 as they were read. "
         "Others: restores/shop/orders (rows missing: 3)."
     )
     assert line in answers(findings)
     assert line in page(findings)
+    findings = findings._replace(answers=[Answer("complete", 73)], incomplete=[])
+    assert "The warehouse has all that the API listed, in 73 lists." in answers(findings)
