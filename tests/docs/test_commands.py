@@ -60,6 +60,23 @@ ELSEWHERE = {
     "cat >sync.sh <<'END'": "tests/docs/test_own_project.py",
     "bash sync.sh": "tests/docs/test_own_project.py",
     "dbt deps": "tests/transform/test_package.py",
+    "./dev meltano run tap-northflank-restores target-duckdb dbt-duckdb:build": (
+        "tests/pipeline/test_demo.py"
+    ),
+    "pip install './report[duckdb]'": "tests/package/test_report_wheel.py",
+    "NORTHFLANK_ALERTS_URLS='slack://…' northflank-restore-report alerts": (
+        "tests/alerts/test_alerts.py"
+    ),
+    "./dev meltano --environment=prod schedule run hourly": "tests/pipeline/test_refresh.py",
+    "./dev meltano --environment=prod invoke restore-report:check --worse-than overdue": (
+        "tests/pipeline/test_refresh.py"
+    ),
+    "northflank-restore-report check --worse-than overdue --only 'shop/*'": (
+        "tests/alerts/test_check.py"
+    ),
+    "northflank-restore-report metrics --out /var/lib/node_exporter/northflank.prom": (
+        "tests/alerts/test_metrics.py"
+    ),
     "docker compose --file deploy/compose/compose.yml run --rm refresh": (
         "tests/deploy/test_examples.py"
     ),
@@ -91,6 +108,8 @@ NOT_RUN = {
         "it needs a cluster"
     ),
     "list_projects_globex ─ sync_globex [1 … 4] ┐": "a picture",
+    "ops=slack://… oncall=pagerduty://… audit=mailto://…": "a setting of services with accounts",
+    "Restores: 1 failed, 1 failing, 1 overdue, 1 stale": "a message",
 }
 
 
@@ -156,12 +175,12 @@ class Checkout:
             "no_proxy": "127.0.0.1",
         }
 
-    def types(self, commands: str) -> str:
+    def types(self, commands: str, **env: str) -> str:
         """Run commands in a new shell, say yes to what they ask, and return what they printed."""
         done = subprocess.run(  # noqa: S603 - what the page prints
             bound_by_permissions("bash", "-e", "-c", commands),
             cwd=self.folder,
-            env=self.env,
+            env=self.env | env,
             input="y\ny\n",
             capture_output=True,
             encoding="utf-8",
@@ -170,6 +189,12 @@ class Checkout:
         )
         assert done.returncode == 0, f"{commands}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
+
+    def types_without_dev(self, commands: str) -> str:
+        """Run commands that do without `./dev`, which is what bears a closed home and LC_ALL=C."""
+        home = self.folder.parent / "open"
+        home.mkdir(exist_ok=True)
+        return self.types(commands, HOME=str(home), LC_ALL="C.UTF-8")
 
     def fill_in(self) -> None:
         """Put token and URL into `.env`, as the page says."""
@@ -225,7 +250,7 @@ def test_own_account(checkout: Checkout) -> None:
 
 
 def test_analytics(checkout: Checkout) -> None:
-    report, look_back, others = printed("analytics.md")
+    report, look_back, others, pack, check = printed("analytics.md")
     assert report in printed("own-account.md")
     checkout.types("./dev meltano --environment=prod run sync")
     checkout.types(look_back)
@@ -233,6 +258,11 @@ def test_analytics(checkout: Checkout) -> None:
     assert f"{info['as_of'].astimezone():%s}" == "1782863999"
     checkout.types(others)
     assert (checkout.folder / "transform" / "target" / "catalog.json").exists()
+    assert "SHA-256:" in checkout.types(pack)
+    (written,) = (checkout.folder / "output").glob("evidence-*.zip")
+    (checkout.folder / "old").mkdir()
+    shutil.copy(written, checkout.folder / "old" / "evidence.zip")
+    assert "is as it was written" in checkout.types(check)
 
 
 def test_production(checkout: Checkout) -> None:
@@ -247,7 +277,7 @@ def test_production(checkout: Checkout) -> None:
     checkout.server.clear_requests()
     checkout.types(drill)
     assert len(checkout.server.requests) == 2
-    checkout.types(shards)
+    checkout.types_without_dev(shards)
     assert loaded(checkout.warehouse) == source(checkout.server)
 
 
@@ -257,7 +287,8 @@ def test_first_contact(checkout: Checkout) -> None:
     alone, meltano = printed("first-contact.md")
     for commands in (alone, *meltano.splitlines()):
         checkout.server.clear_requests()
-        assert "First contact of tap-northflank-restores" in checkout.types(commands)
+        types = checkout.types if commands.startswith("./dev") else checkout.types_without_dev
+        assert "First contact of tap-northflank-restores" in types(commands)
         assert 0 < len(checkout.server.requests) <= 20
 
 

@@ -173,8 +173,8 @@ def test_the_readme_answers_who_opens_the_zip_alone(made: Path) -> None:
     evidence = [row["evidence"] for row in rows(made, "restore_drill_evidence")]
     proven = sum(e in {"within target", "over target", "time not known"} for e in evidence)
     assert tested == (str(proven), str(len([e for e in evidence if e != "out of scope"])))
-    assert "completeness.csv: not loaded" in readme
-    assert "attestations.csv: not loaded" in readme
+    assert "not known whether the warehouse has all that the API listed" in " ".join(readme.split())
+    assert "attestations.csv: checked_by" in readme
 
 
 def test_each_control_has_files(made: Path) -> None:
@@ -188,6 +188,8 @@ def test_tables_of_other_parts_are_taken_where_they_are(copied: Path, tmp_path: 
     shutil.copy(copied, path)
     with duckdb.connect(path) as connection:
         connection.execute("set schema = 'restore_analytics'")
+        for table in ("attestations", "completeness"):
+            connection.execute(f"drop table {table}")
         connection.execute("""
             create table attestations as
             select
@@ -197,7 +199,10 @@ def test_tables_of_other_parts_are_taken_where_they_are(copied: Path, tmp_path: 
         """)
         connection.execute("""
             create table completeness as
-            select 'shop/orders' as addon_key, 3 as listed, 2 as present, '9.9' as tap_version
+            select
+                'restores/shop/orders' as completeness_key, 'shop/orders' as addon_key,
+                'rows missing' as answer, 3 as listed, 2 as present, 1 as missing,
+                '9.9' as tap_version
         """)
     out = tmp_path / "pack.zip"
     main(["evidence", f"duckdb:///{path}", *GIVEN, "--out", str(out)])
@@ -207,6 +212,7 @@ def test_tables_of_other_parts_are_taken_where_they_are(copied: Path, tmp_path: 
     readme = text(out, "README.txt")
     assert "attestations.csv: checked_by" in readme
     assert "completeness.csv sets what the API listed" in readme
+    assert "restores/shop/orders (rows missing: 1)" in " ".join(readme.split())
 
 
 def test_any_changed_byte_is_refused(made: Path, tmp_path: Path) -> None:

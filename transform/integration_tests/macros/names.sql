@@ -127,6 +127,8 @@
 
 {% macro default__hash32() -%}
     {{ exceptions.raise_compiler_error("The host's default__hash32 was called") }}
+{%- endmacro %}
+
 {% macro named() -%}
     {{ exceptions.raise_compiler_error("The host's named was called") }}
 {%- endmacro %}
