@@ -104,7 +104,7 @@ def _failures(findings: Findings) -> list[str]:
 
 def _turned(turns: Turns) -> list[str]:
     if turns.turns is None:
-        return [f"Changed since {turns.since}: there is none on record."]
+        return [f"Changed since {turns.since}: not known, no verdict of that time is on record."]
     if not turns.turns:
         return [f"Changed since {turns.since}: no verdict."]
     lines = [f"{turn.addon_key}: {turn.verdict}, was {turn.before}" for turn in turns.turns]

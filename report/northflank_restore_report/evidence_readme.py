@@ -99,8 +99,9 @@ def _questions(contents: Contents) -> Iterator[str]:
         (
             "Which have not been restored in time (90 days, or what its rule says)?",
             (
-                "addon_recoverability.csv: is_overdue is true; drill_interval_days is the "
-                "interval, and reason says since when. For a quarter: restore_drill_evidence.csv, "
+                "addon_recoverability.csv: is_overdue is true, where the verdict is not waived, "
+                "out of scope or deleted; drill_interval_days is the interval, and reason says "
+                "since when. For a quarter: restore_drill_evidence.csv, "
                 "evidence 'not tested' or 'only failures'."
             ),
         ),
@@ -109,7 +110,8 @@ def _questions(contents: Contents) -> Iterator[str]:
             (
                 "restore_durations.csv: p50_minutes and p95_minutes by type of database, "
                 "within_target of restores. Each one: restore_attempts.csv, duration_minutes and "
-                "target_minutes."
+                "target_minutes. In the table below the slowest of fewer than 20 restores stands "
+                "for p95: that is longest_minutes."
             ),
         ),
         (

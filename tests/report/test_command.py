@@ -39,8 +39,8 @@ As of 1 Jul 2026, 06:00 UTC, 1 database:
 4. How often do they fail, and where? (365 days)
    0 of 1 finished restore (0 %); 1 attempt in all
 
-Changed since the last run: there is none on record.
-Changed since the end of 2026-Q2: there is none on record.
+Changed since the last run: not known, no verdict of that time is on record.
+Changed since the end of 2026-Q2: not known, no verdict of that time is on record.
 
 It is not known whether the warehouse has all that the API listed: select the stream list_reads.
 """
@@ -60,8 +60,8 @@ As of 1 Jul 2026, 06:00 UTC, 0 databases:
 4. How often do they fail, and where? (365 days)
    There was no restore.
 
-Changed since the last run: there is none on record.
-Changed since the last closed quarter: there is none on record.
+Changed since the last run: not known, no verdict of that time is on record.
+Changed since the last closed quarter: not known, no verdict of that time is on record.
 
 It is not known whether the warehouse has all that the API listed: select the stream list_reads.
 """

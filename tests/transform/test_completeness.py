@@ -33,6 +33,8 @@ def server() -> Iterator[Server]:
         for number in range(4):
             world.add_restore("p", addon, f"{addon}{number}")
             world.add_restore("q", addon, f"{addon}{number}", "failed")
+    world.add_project("r")
+    world.add_addon("r", "only")
     with serve(world) as running:
         yield running
 
@@ -77,7 +79,8 @@ def test_ledger_agrees_with_the_warehouse_or_names_what_differs(
     assert account.sync().exit_code != 0
     server.faults = []
     rows = account.answers()
-    never = {f"restores/q/{addon}": "never read" for addon in ("a", "b", "c")}
+    unread = ("q/a", "q/b", "q/c", "r/only")
+    never = {f"restores/{addon}": "never read" for addon in unread}
     assert told(rows) == never
     assert rows["restores/p/a"]["listed"] == 5
     assert rows["restores/p/c"]["answer"] == "nothing listed"
@@ -95,11 +98,14 @@ def test_ledger_agrees_with_the_warehouse_or_names_what_differs(
     world.restores("p", "b").pop(0)
     account.sync("restores")
     world.remove_addon("q", "c")
+    world.remove_addon("r", "only")
     account.sync("projects", "addons", "backups", "list_reads")
     rows = account.answers()
     assert told(rows) == {}
     assert rows["restores/p/a"]["is_proven"] is True
     assert rows["restores/q/c"]["is_current"] is False
+    # An empty listing has no row that is newer; the ledger says that it was read.
+    assert rows["restores/r/only"]["is_current"] is False
     assert rows["restores/q/a"]["forgotten"] == 1  # Which came after the last read of the ledger.
     assert rows["backups/p/a"]["answer"] == "nothing listed"
 

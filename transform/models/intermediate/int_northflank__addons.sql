@@ -7,11 +7,24 @@ listed as (
     select * from {{ ref('northflank_restores', 'stg_northflank__addons') }}
 ),
 
+-- A project whose last addon is gone lists none, so no row tells that the list was read. The ledger
+-- does, where it is loaded.
 listings as (
     select
         project_id,
         max(synced_at) as synced_at
-    from listed
+    from (
+        select
+            project_id,
+            synced_at
+        from listed
+        union all
+        select
+            project_id,
+            synced_at
+        from {{ ref('northflank_restores', 'stg_northflank__list_reads') }}
+        where stream = 'addons'
+    ) as read_lists
     group by project_id
 )
 
