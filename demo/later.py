@@ -169,5 +169,5 @@ def _pack(reports: Reports, folder: Path, day: date) -> None:
                 "An altered evidence pack was not noticed. That is a bug: please report it"
             )
         results.append("refused")
-    say(f"   {done.stderr.strip()}")
+    say(f"   {done.stderr.strip().replace(str(altered), shown(altered))}")
     say(f"\nThe pack, for whoever has to believe it: {shown(pack)}")
