@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from docs.generate import ROOT
 from northflank_restore_report.__main__ import COMMANDS, main
 from northflank_restore_report.options import DSN, URL
 from tests.report.conftest import one
@@ -118,6 +121,12 @@ def test_files_are_named(
 def _no_warehouse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(DSN, raising=False)
     monkeypatch.delenv(URL, raising=False)
+
+
+def test_the_checkout_still_has_the_command_by_its_old_name() -> None:
+    asked = [sys.executable, "-m", "report", "check", "--help"]
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.stdout.startswith("usage: northflank-restore-report check"), done.stderr
 
 
 def test_the_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
