@@ -1,4 +1,4 @@
-"""The end of the demo: the models, the report, and the five answers."""
+"""The demo's answers: the models, the report, and the five answers in the terminal."""
 
 from __future__ import annotations
 

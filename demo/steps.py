@@ -1,4 +1,4 @@
-"""The steps of the demo: two syncs of a simulated account into a warehouse, and what arrived."""
+"""The steps of the demo: two syncs of a simulated account into a warehouse, then the answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from datetime import date
 from typing import TYPE_CHECKING
 
-from demo import DemoError, answers, later, table
+from demo import DemoError, alert_and_evidence, answers, table
 from demo.account import ROOT, account
 from demo.pipeline import Pipeline
 from demo.postgres import privileges
@@ -125,5 +125,5 @@ def _answers(pipeline: Pipeline, kind: Kind, source: Account, place: Place, home
     say("\n" + "\n".join(lines))
     say("\nThe same as a page, to look at or to print, and as CSV files beside it:")
     say(f"  {shown(page)}\n")
-    reports = later.Reports(place.url, home, pipeline.env)
-    later.chapter(source, reports, page.parent, catch_up, date.fromisoformat(now[:10]))
+    reports = alert_and_evidence.Reports(place.url, home, pipeline.env)
+    alert_and_evidence.chapter(source, reports, page.parent, catch_up, date.fromisoformat(now[:10]))

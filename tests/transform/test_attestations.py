@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,6 +107,19 @@ def test_only_what_is_validated_is_proven(engine: Warehouse) -> None:
         "forked": "never tested",
         "free": "proven",
     }
+
+
+def test_look_back_changes_no_closed_quarter(engine: Warehouse) -> None:
+    engine.set_rules({"rule": "all", "attestation_required": "true"})
+    engine.set_attestations(*ATTESTED)
+    engine.load(account())
+    engine.build(UNTESTED, as_of=AS_OF + timedelta(days=2))
+    query = "select * from evidence_changes order by change_key"
+    before = engine.query(query)
+    engine.build(UNTESTED, as_of=AS_OF)  # A day before the check of `late`.
+    late = engine.mart("addon_recoverability", "addon_id")["late"]
+    assert late["verdict"] == "not validated"
+    assert engine.query(query) == before
 
 
 WRONG: dict[str, tuple[Row, str]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tests.transform.test_cases import read_at
 from tests.transform.test_lineage import AS_OF, addon, backup, engine, restore
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def test_rule_has_its_own_rpo(engine: Warehouse) -> None:
 def test_backups_that_were_not_read_lately_are_not_known(engine: Warehouse) -> None:
     """The daily job stopped: nobody can say that there is no newer backup."""
     engine.load(account())
-    read_at(engine, AS_OF - timedelta(days=3), "backups")
+    engine.read_at(AS_OF - timedelta(days=3), "backups")
     engine.build("--exclude-resource-type=test", as_of=AS_OF)
     addons = engine.mart("addon_recoverability", "addon_id")
     assert {row["verdict"] for row in addons.values()} == {"proven"}

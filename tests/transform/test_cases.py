@@ -41,18 +41,6 @@ def account() -> Rows:
     }
 
 
-def read_at(engine: Warehouse, moment: datetime, *tables: str, where: str = "true") -> None:
-    """Let the rows of tables be loaded at some time."""
-    milliseconds = int(moment.timestamp() * 1000)
-    for table in tables:
-        for column, kind in (("_sdc_batched_at", "timestamp"), ("_sdc_sync_started_at", "bigint")):
-            engine.query(f"alter table {table} add column if not exists {column} {kind}")
-        engine.query(
-            f"update {table} set _sdc_sync_started_at = {milliseconds}, "  # noqa: S608
-            f"_sdc_batched_at = '{moment:%Y-%m-%d %H:%M:%S}' where {where}"
-        )
-
-
 def test_drill_into_a_scratch_addon_proves_the_database(engine: Warehouse) -> None:
     rows = account()
     rows["addons"].append(addon("shop/orders-drill"))
@@ -78,11 +66,11 @@ def test_drill_into_a_scratch_addon_proves_the_database(engine: Warehouse) -> No
 
 def test_database_without_a_test_is_not_tested_in_each_quarter(engine: Warehouse) -> None:
     engine.load(account())
-    read_at(engine, AUGUST, "addons", "projects", "restores")
+    engine.read_at(AUGUST, "addons", "projects", "restores")
     query = "select quarter, evidence from restore_drill_evidence where addon_id = 'neglected'"
     engine.build(UNTESTED, as_of=AUGUST)
     assert [tuple(row.values()) for row in engine.query(query)] == [("2026-Q3", "not yet")]
-    read_at(engine, OCTOBER, "addons", "projects")
+    engine.read_at(OCTOBER, "addons", "projects")
     engine.query("delete from addons where id = 'neglected'")  # It is gone, its quarter is not.
     engine.build(UNTESTED, "--full-refresh", as_of=OCTOBER)
     assert [tuple(row.values()) for row in engine.query(query)] == [("2026-Q3", "not tested")]
@@ -127,9 +115,9 @@ def test_odd_time_counts_as_unknown_and_is_listed(zero: str, engine: Warehouse) 
 
 def test_part_that_was_not_read_is_told(engine: Warehouse) -> None:
     engine.load(account())
-    read_at(engine, AUGUST, "addons", "projects", "restores")
+    engine.read_at(AUGUST, "addons", "projects", "restores")
     late = OCTOBER
-    read_at(engine, late, "addons", "projects", where="id in ('ledger', 'pay')")
+    engine.read_at(late, "addons", "projects", where="id in ('ledger', 'pay')")
     engine.build(UNTESTED, as_of=late)
     parts = engine.query("select stream, project_id from load_freshness where is_stale")
     assert [tuple(row.values()) for row in parts] == [("addons", "shop")]

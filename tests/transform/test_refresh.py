@@ -141,6 +141,25 @@ def test_addon_that_left_the_listing_is_gone_and_keeps_its_evidence(warehouse: P
     assert last["removed"] == last["marked"] < last["kept"]  # A deleted one is not to be tested.
 
 
+@pytest.mark.parametrize(("hours", "is_current"), [(1, True), (26, False)])
+def test_listing_that_was_cut_off_deletes_nothing(
+    hours: int, is_current: bool, engine: Warehouse
+) -> None:
+    world = World()
+    world.add_project("shop")
+    for addon in ("listed", "cut-off"):
+        world.add_addon("shop", addon)
+    read = {"id": "addons//shop/", "projectId": "shop", "stream": "addons"}
+    engine.load({**rows_of(world), "list_reads": [read]})
+    engine.read_at(world.now, "addons", where="id = 'listed'")
+    engine.read_at(world.now - timedelta(hours=hours), "addons", where="id = 'cut-off'")
+    engine.read_at(world.now - timedelta(hours=hours), "list_reads")
+    engine.build("--exclude-resource-type=test", as_of=world.now)
+    addons = engine.mart("addon_recoverability", "addon_id")
+    assert addons["listed"]["is_current"] is True
+    assert addons["cut-off"]["is_current"] is is_current
+
+
 def test_named_addons_need_no_listing(world: World, engine: Warehouse) -> None:
     restores = rows_of(world)["restores"]
     engine.load({"restores": restores})
@@ -170,6 +189,17 @@ def test_what_tells_the_outcome_must_be_there(column: str, world: World, engine:
     engine.query("alter table northflank.kept rename to restores")
     printed = engine.build(as_of=world.now, succeeds=False)
     assert f"The table northflank.restores has no column {column}" in printed
+
+
+@pytest.mark.parametrize("table", ["restore_attempts", "restore_policies"])
+def test_table_of_another_release_is_named(table: str, world: World, engine: Warehouse) -> None:
+    engine.load(rows_of(world))
+    engine.build("--exclude-resource-type=test", as_of=world.now)
+    column = {"restore_attempts": "is_proof", "restore_policies": "attestation_required"}[table]
+    engine.query(f"alter table restore_analytics.{table} drop column {column}")
+    printed = engine.build(as_of=world.now, succeeds=False)
+    assert f"The table restore_analytics.{table} is of another release of these models" in printed
+    engine.build("--full-refresh", "--exclude-resource-type=test", as_of=world.now)
 
 
 def test_tables_need_not_be_there_if_that_is_said(engine: Warehouse) -> None:

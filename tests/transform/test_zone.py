@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from tests.transform.test_cases import read_at
 from tests.transform.test_lineage import AS_OF, addon, restore
 from tests.transform.warehouse import ROOT, DuckDB
 
@@ -73,8 +72,8 @@ def test_times_of_a_loader_that_has_fewer_columns(tmp_path: Path) -> None:
     """A batch before its sync is of another zone; one that is late need not be."""
     warehouse = DuckDB(tmp_path / "warehouse")
     warehouse.load(account())
-    read_at(warehouse, STARTED - timedelta(days=1), "restores")
-    read_at(warehouse, STARTED, "addons", "projects")
+    warehouse.read_at(STARTED - timedelta(days=1), "restores")
+    warehouse.read_at(STARTED, "addons", "projects")
     shift = (
         "update addons set _sdc_batched_at = timestamp '2026-07-01 06:00:03' + interval '{}' minute"
     )

@@ -171,6 +171,20 @@ class Warehouse(ABC):
     def query(self, query: str) -> list[Row]:
         """Return what a query finds; tables need no schema before their name."""
 
+    def read_at(self, moment: datetime, *tables: str, where: str = "true") -> None:
+        """Let the rows of tables be loaded at some time."""
+        milliseconds = int(moment.timestamp() * 1000)
+        for table in tables:
+            for name, kind in (
+                ("_sdc_batched_at", "timestamp"),
+                ("_sdc_sync_started_at", "bigint"),
+            ):
+                self.query(f"alter table {table} add column if not exists {name} {kind}")
+            self.query(
+                f"update {table} set _sdc_sync_started_at = {milliseconds}, "  # noqa: S608
+                f"_sdc_batched_at = '{moment:%Y-%m-%d %H:%M:%S}' where {where}"
+            )
+
     @abstractmethod
     def environment(self) -> dict[str, str]:
         """Return the variables that lead dbt here."""

@@ -23,6 +23,14 @@
                        else ' 00:00:00') ~ '+00:00') }}
 {%- endmacro %}
 
+{# Whether no earlier run was for a later instant: a look back makes no history. #}
+{% macro is_no_look_back() -%}
+    not exists (
+        select 1 from {{ ref('northflank_restores', 'recoverability_runs') }} as runs
+        where runs.as_of > {{ northflank_restores.as_of() }}
+    )
+{%- endmacro %}
+
 {# The instant a number of days before `as_of`. Counted in hours: a day is 24 of them, also where
    the session's time zone changes its clocks. #}
 {% macro days_ago(days) -%}

@@ -11,6 +11,10 @@
                     ~ "'; it takes a number greater than 0, such as 60") }}
             {%- endif -%}
         {%- endfor -%}
+        {%- if northflank_restores.as_of_text()[:10] > run_started_at.strftime('%Y-%m-%d') -%}
+            {%- do exceptions.warn("The variable as_of is '" ~ var('as_of') ~ "', which is later than "
+                ~ "now: until then no other run adds to the history") -%}
+        {%- endif -%}
         {%- if var('restore_timestamp') not in ('auto', 'started', 'backup_created') -%}
             {{ exceptions.raise_compiler_error("The variable restore_timestamp is '"
                 ~ var('restore_timestamp') ~ "'; it takes auto, started or backup_created") }}

@@ -1,10 +1,11 @@
 -- What each closed quarter said of each addon when it was first computed, and each change since:
--- a row is added when a late fact, a rule or a declaration makes the evidence another one.
+-- a row is added when a late fact, a rule or a declaration makes the evidence another one. A look back
+-- with an `as_of` before the last run adds none.
 {{ config(unique_key='change_key') }}
 
 with closed as (
     select * from {{ ref('northflank_restores', 'restore_drill_evidence') }}
-    where is_over
+    where is_over and {{ is_no_look_back() }}
 ){% if is_incremental() %},
 
 last_known as (

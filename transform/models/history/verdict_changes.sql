@@ -8,10 +8,7 @@ with judged as (
         verdict,
         reason
     from {{ ref('northflank_restores', 'addon_recoverability') }}
-    where not exists (
-        select 1 from {{ ref('northflank_restores', 'recoverability_runs') }} as runs
-        where runs.as_of > {{ as_of() }}
-    )
+    where {{ is_no_look_back() }}
 ),
 
 {% if is_incremental() %}

@@ -7,24 +7,22 @@ listed as (
     select * from {{ ref('northflank_restores', 'stg_northflank__addons') }}
 ),
 
--- A project whose last addon is gone lists none, so no row tells that the list was read. The ledger
--- does, where it is loaded.
 listings as (
     select
         project_id,
         max(synced_at) as synced_at
-    from (
-        select
-            project_id,
-            synced_at
-        from listed
-        union all
-        select
-            project_id,
-            synced_at
-        from {{ ref('northflank_restores', 'stg_northflank__list_reads') }}
-        where stream = 'addons'
-    ) as read_lists
+    from listed
+    group by project_id
+),
+
+-- The ledger knows more, where it is loaded: of a project whose last addon is gone no row tells that
+-- its list was read, and the rows of a list that was cut off do not tell that it was not read whole.
+whole_listings as (
+    select
+        project_id,
+        max(synced_at) as synced_at
+    from {{ ref('northflank_restores', 'stg_northflank__list_reads') }}
+    where stream = 'addons'
     group by project_id
 )
 
@@ -51,7 +49,17 @@ select
     -- read without a listing (the tap's setting `addons`) counts as there.
     listed.deleted_at is null
     and coalesce(listed.addon_status, '') not in ('deleting', 'deleted')
-    and coalesce(known.last_seen_at >= listings.synced_at, true) as is_current
+    and coalesce(
+        known.last_seen_at >= case
+            -- A ledger that is a day behind the rows is no longer loaded.
+            when {{ minutes_between('whole_listings.synced_at', 'listings.synced_at') }} <= 1500
+                or listings.synced_at is null
+                then whole_listings.synced_at
+            else listings.synced_at
+        end,
+        true
+    ) as is_current
 from known
 left join listed on known.addon_key = listed.addon_key
 left join listings on known.project_id = listings.project_id
+left join whole_listings on known.project_id = whole_listings.project_id

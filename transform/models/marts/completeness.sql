@@ -186,5 +186,5 @@ select
     held_back,
     tap_version
 from compared
--- What is deleted can no longer be read, and only its restores are evidence.
-where stream = 'restores' or is_current or is_read
+-- What was deleted before it was read can never be read.
+where is_current or is_read

@@ -5,8 +5,8 @@ select
         ('succeeded', 'successes'), ('failed', 'failures'), ('aborted', 'aborted'),
         ('running', 'running'), ('unknown', 'unknown')
     ) %}
-    cast(sum({{ column }}) as bigint) as {{ outcome }},
+    cast(sum({{ column }}) as {{ dbt.type_bigint() }}) as {{ outcome }},
     {%- endfor %}
-    cast(sum(attempts) as bigint) as attempts
+    cast(sum(attempts) as {{ dbt.type_bigint() }}) as attempts
 from {{ ref('northflank_restores', 'daily_restore_activity') }}
 group by day

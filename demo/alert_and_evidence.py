@@ -34,13 +34,16 @@ class Message(NamedTuple):
     text: str
 
 
-class Receiver:
-    """Stands for Slack, a mailbox or a pager: keeps the messages that come by HTTP."""
+class Receiver(NamedTuple):
+    """Stands for Slack, a mailbox or a pager: keeps the messages that come by HTTP.
 
-    def __init__(self, url: str, messages: list[Message]) -> None:
-        """Take where it listens, as Apprise writes that, and where its messages are put."""
-        self.url = url
-        self.messages = messages
+    Attributes:
+        url: where it listens, as Apprise writes that.
+        messages: what came so far.
+    """
+
+    url: str
+    messages: list[Message]
 
 
 @contextmanager
