@@ -237,15 +237,14 @@ def history_entries(times: Iterable[int], marks: Iterable[int]) -> list[int]:
     Returns:
         A number for each, sorted: the key of 40 bits above the 63 bits of the fingerprint.
     """
-    return sorted(
-        [
-            (((time >> _STEP_BITS) << _TIE_BITS) | (mark & _TIES)) << _MARK_BITS | mark
-            if 0 <= time < _LATEST
-            else (_LAST_KEY - _TIES + (mark & _TIES) if time > 0 else mark & _TIES) << _MARK_BITS
-            | mark
-            for time, mark in zip(times, marks, strict=True)
-        ]
-    )
+    entries = [
+        (((time >> _STEP_BITS) << _TIE_BITS) | (mark & _TIES)) << _MARK_BITS | mark
+        if 0 <= time < _LATEST
+        else (_LAST_KEY - _TIES + (mark & _TIES) if time > 0 else mark & _TIES) << _MARK_BITS | mark
+        for time, mark in zip(times, marks, strict=True)
+    ]
+    entries.sort()
+    return entries
 
 
 def total(marks: int) -> int:

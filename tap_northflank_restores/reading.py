@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from array import array
 from functools import cache
-from itertools import compress, count, islice
+from itertools import compress, islice
 from typing import TYPE_CHECKING, Any
 
 from tap_northflank_restores.bookmark import (
@@ -31,6 +31,7 @@ from tap_northflank_restores.bookmark import (
     total,
 )
 from tap_northflank_restores.instants import instant, instants
+from tap_northflank_restores.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -108,14 +109,14 @@ class Reading:
         self._hold = hold
         self._sent_before = after.sent if after else {}
         # The place of each id in the arrays below, to count an item once that a shifting list
-        # shows twice. By the hash of the id, which takes a third less memory. Should two ids have
-        # the same, both are sent, and the next sync, with other hashes, sends their part again.
-        self._places: dict[int, int] = {}
+        # shows twice. Should two ids have the same hash, both are sent, and the next sync, with
+        # other hashes, sends their part again.
+        self._places = Places()
         self._marks = array("Q")
         self._instants = array("q")
         self._fates = bytearray()
-        self._held: dict[str, Restore] | None = {}
-        self._pending: dict[str, tuple[str, str]] = {}
+        self._held: dict[int, Restore] | None = {}  # by place
+        self._pending: dict[str, tuple[int, tuple[str, str]]] = {}  # with their places
         self._differing: frozenset[int] | None = None
 
     def take(self, page: Iterable[Restore]) -> list[Restore]:
@@ -129,12 +130,15 @@ class Reading:
         completed = instants([restore.get(REPLICATION_KEY) for restore in restores])
         marks = fingerprints(restores, completed)
         ids = [restore["id"] for restore in restores]
-        if self._are_usual(completed, ids):
-            return self._take_usual(restores, ids, completed, marks)
+        hashes = [*map(hash, ids)]
+        if self._are_usual(completed, ids, hashes):
+            return self._take_usual(restores, ids, hashes, completed, marks)
         each = zip(restores, completed, marks, strict=True)
         return [restore for restore, time, mark in each if self._is_new(restore, time, mark)]
 
-    def _are_usual(self, completed: list[int | str | None], ids: list[str]) -> TypeGuard[list[int]]:
+    def _are_usual(
+        self, completed: list[int | str | None], ids: list[str], hashes: list[int]
+    ) -> TypeGuard[list[int]]:
         """Tell whether each restore of a page has completed since the start, and is here once."""
         if {*map(type, completed)} != {int}:
             return False
@@ -144,13 +148,18 @@ class Reading:
             and not self._resend
             # The start is never later than `_since`.
             and (self._since is None or earliest >= self._since)
-            and self._places.keys().isdisjoint(map(hash, ids))
+            and self._places.are_new(hashes)
             and self._before.pending.keys().isdisjoint(ids)
             and len({*ids}) == len(ids)
         )
 
     def _take_usual(
-        self, restores: list[Restore], ids: list[str], completed: list[int], marks: list[int]
+        self,
+        restores: list[Restore],
+        ids: list[str],
+        hashes: list[int],
+        completed: list[int],
+        marks: list[int],
     ) -> list[Restore]:
         """Return what `_is_new` would of each of a page's restores, at a fifth of its CPU."""
         latest = max(completed)
@@ -162,7 +171,8 @@ class Reading:
             news = [True] * len(ids)
         else:
             news = [time > until for time in completed]
-        self._places.update(zip(map(hash, ids), count(len(self._marks))))
+        places = range(len(self._marks), len(self._marks) + len(ids))
+        self._places.add(hashes)
         self._marks.extend(marks)
         self._instants.extend(completed)
         self._fates += bytes([_IN_HISTORY | _SENT if new else _IN_HISTORY for new in news])
@@ -170,7 +180,7 @@ class Reading:
             return restores
         if self._held is not None:
             held = [not new for new in news]
-            self._held.update(zip(compress(ids, held), compress(restores, held), strict=True))
+            self._held.update(zip(compress(places, held), compress(restores, held), strict=True))
             if len(self._held) > self._hold:
                 self._held = None
         return list(compress(restores, news))
@@ -178,15 +188,16 @@ class Reading:
     # One function: another call for each restore would show in the CPU time of a sync.
     def _is_new(self, restore: Restore, time: int | str | None, mark: int) -> bool:  # noqa: C901
         id_ = restore["id"]
+        hash_ = hash(id_)
         # One that is no time counts as one that has not completed, until it is mended.
         completed = time if isinstance(time, int) else None
         sent = is_as_sent = False
-        if (place := self._places.get(hash(id_))) is not None:
+        if (place := self._places.find(hash_)) is not None:
             if self._marks[place] == mark:
                 return False
             sent = bool(self._fates[place] & _SENT)
             self._forget(id_, place)
-        elif self._sent_before and (sent_mark := self._sent_before.get(hash(id_))) is not None:
+        elif self._sent_before and (sent_mark := self._sent_before.get(hash_)) is not None:
             sent, is_as_sent = True, sent_mark == mark
         known = self._before.pending.get(id_)
         if completed is not None and (self._start is None or completed >= self._start):
@@ -207,15 +218,15 @@ class Reading:
             is_apart = completed is None or known is not None
             new = sent or (is_apart and (self._everything or known != entry))
             if is_apart or sent:
-                self._pending[id_] = entry
+                self._pending[id_] = len(self._marks), entry
         if completed is not None:
             if self._since is not None and completed < self._since:
                 fate |= _BEFORE_SINCE
             if not new and self._held is not None:
-                self._held[id_] = restore
+                self._held[len(self._marks)] = restore
                 if len(self._held) > self._hold:
                     self._held = None
-        self._places[hash(id_)] = len(self._marks)
+        self._places.add([hash_])
         self._marks.append(mark)
         self._instants.append(completed or 0)
         self._fates.append(fate | _SENT if new else fate)
@@ -237,7 +248,7 @@ class Reading:
         self._fates[place] = _GONE
         self._pending.pop(id_, None)
         if self._held is not None:
-            self._held.pop(id_, None)
+            self._held.pop(place, None)
 
     def _history(self, select: bytes) -> list[int]:
         """Return the entries of the restores with a fate for which the table has a 1."""
@@ -256,8 +267,8 @@ class Reading:
     @property
     def sent(self) -> dict[int, int]:
         """The fingerprint of each restore that was sent, by the hash of its id."""
-        places = self._places.items()
-        return {key: self._marks[place] for key, place in places if self._fates[place] & _SENT}
+        each = zip(self._places.hashes, self._marks, strict=True)
+        return dict(compress(each, self._fates.translate(_with(_SENT))))
 
     @property
     def count_sent(self) -> int:
@@ -269,7 +280,7 @@ class Reading:
         """How many restores completed before the start, and so are in no bookmark and not sent."""
         if _OUTSIDE in self.differing:
             return 0
-        apart = sum(bool(self._fates[self._places[hash(id_)]] & _LEFT_OUT) for id_ in self._pending)
+        apart = sum(bool(self._fates[place] & _LEFT_OUT) for place, _ in self._pending.values())
         return self._fates.translate(_with(_LEFT_OUT)).count(1) - apart
 
     @property
@@ -312,8 +323,7 @@ class Reading:
         """Yield what was held back and cannot be proven to have been delivered."""
         if not self._held or self.proven:
             return
-        for id_, restore in self._held.items():
-            place = self._places[hash(id_)]
+        for place, restore in self._held.items():
             left_out = self._fates[place] & _LEFT_OUT
             part = _OUTSIDE if left_out else self._part(self._instants[place], self._marks[place])
             if part in self.differing:
@@ -334,8 +344,8 @@ class Reading:
             bounds=bounds,
             pending={
                 id_: entry
-                for id_, entry in self._pending.items()
-                if not whole or self._fates[self._places[hash(id_)]] & _PENDING
+                for id_, (place, entry) in self._pending.items()
+                if not whole or self._fates[place] & _PENDING
             },
             since=None if whole else self._start,
             left_out=0 if whole else self._outside(_LEFT_OUT),
