@@ -54,6 +54,13 @@ DEEP = Workload(
     CONTENDERS,
     again=True,
 )
+LONG = Workload(
+    "long",
+    "one addon with 100,000 restores, no latency",
+    World(projects=1, addons=1, restores=100_000),
+    [TAP, HANDWRITTEN, ASYNCIO],
+    again=True,
+)
 MILLION = Workload(
     "million",
     "100 addons with 10,000 restores each, no latency",
@@ -73,7 +80,7 @@ GROWTH = [
     )
     for addons, small in ((300, True), (1600, True), (10_000, False))
 ]
-WORKLOADS = [FAN_OUT, PROJECTS, DEEP, MILLION, *GROWTH]
+WORKLOADS = [FAN_OUT, PROJECTS, DEEP, LONG, MILLION, *GROWTH]
 
 
 def quick(workload: Workload) -> Workload:
