@@ -9,14 +9,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tap_northflank_restores.errors import ConfigurationError, NotFoundError
-from tap_northflank_restores.ledger import moment
 from tap_northflank_restores.prefetch import ReadAhead, read_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
-    from tap_northflank_restores.client import Client, Item
+    from tap_northflank_restores.client import Client, Item, Page
 
 # `--test` looks at no more than this many projects and addons, however large the account.
 SAMPLE = 3
@@ -220,12 +219,13 @@ class Account:
                 raise ConfigurationError(msg) from error
             logger.warning("Project %s was deleted after it was listed; skipped.", project_id)
 
-    def _dated(self, project_id: str, pages: Iterator[list[Item]]) -> Iterator[list[Item]]:
-        first: list[Item] | None = None
+    def _dated(self, project_id: str, pages: Iterator[Page]) -> Iterator[list[Item]]:
+        first: Page | None = None
         for page in pages:
             first = page if first is None else first
             yield page
-        self.read_at[project_id] = moment(getattr(first, "date", None))
+        if first is not None:
+            self.read_at[project_id] = first.read_at
 
     def _read_ahead(
         self, sources: Iterable[tuple[T, Iterator[list[Item]]]], workers: int | None = None

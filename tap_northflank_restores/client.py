@@ -13,6 +13,7 @@ import re
 import threading
 from codecs import BOM_UTF8
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from http import HTTPStatus
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,6 @@ from tap_northflank_restores.errors import (
     NotFoundError,
     QuotaExhaustedError,
 )
-from tap_northflank_restores.ledger import Page
 from tap_northflank_restores.masking import hide, masked
 from tap_northflank_restores.quota import (
     Quota,
@@ -67,6 +67,27 @@ Item = dict[str, Any]
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
 
 logger = logging.getLogger("tap-northflank-restores")
+
+
+class Page(list[Item]):
+    """A page of a list."""
+
+    __slots__ = ("_date",)
+
+    def __init__(self, items: list[Item], date: str | None) -> None:
+        """Take over the items.
+
+        Args:
+            items: What the page has.
+            date: The header `Date` of the response.
+        """
+        super().__init__(items)
+        self._date = date
+
+    @property
+    def read_at(self) -> datetime:
+        """When it was answered, by the server's clock, or else now by this machine's."""
+        return headers.moment(self._date) or datetime.now(timezone.utc).replace(microsecond=0)
 
 
 class _Pagination(msgspec.Struct):
@@ -167,7 +188,7 @@ class Client:
             longest=quota.max_wait,
         )(self._fetch)
 
-    def pages(self, *path: str, name: str) -> Iterator[list[Item]]:
+    def pages(self, *path: str, name: str) -> Iterator[Page]:
         """Read a list, page by page.
 
         Exactly the pages that exist are asked for: `hasNextPage` decides, the cursor carries on.
@@ -200,7 +221,7 @@ class Client:
         except _CursorRefusedError as error:
             raise error.refusal from error
 
-    def item(self, *path: str, name: str) -> Iterator[list[Item]]:
+    def item(self, *path: str, name: str) -> Iterator[Page]:
         """Read one object, as a list of one page.
 
         Args:
@@ -230,7 +251,7 @@ class Client:
             parts = tuple(quote(part, safe="") for part in parts)
         return "/" + "/".join(parts)
 
-    def _pages(self, url_path: str, name: str) -> Iterator[list[Item]]:
+    def _pages(self, url_path: str, name: str) -> Iterator[Page]:
         asked = f"GET {urlsplit(self._base).path}{url_path}"
         cursor: str | int | None = None
         cursors: set[str | int] = set()
@@ -268,7 +289,7 @@ class Client:
 
     def _fetch_page(
         self, target: str, name: str, decode: _Decode | None = None
-    ) -> tuple[list[Item], _Pagination]:
+    ) -> tuple[Page, _Pagination]:
         try:
             return self._fetch_with_retries(f"{self._base}{target}", name, decode or _decode)
         except FailedTryError as error:
@@ -297,7 +318,7 @@ class Client:
     def _path(self, target: str) -> str:
         return urlsplit(self._base).path + target.partition("?")[0]
 
-    def _fetch(self, url: str, name: str, decode: _Decode) -> tuple[list[Item], _Pagination]:
+    def _fetch(self, url: str, name: str, decode: _Decode) -> tuple[Page, _Pagination]:
         response = self._request(url)
         self._on_response(name, response.status, response.seconds)
         if response.status == HTTPStatus.OK:

@@ -58,7 +58,8 @@ def _fitted(value: Any, schema: Mapping[str, Any], path: str, on_misfit: OnMisfi
     return None if "null" in types else _MISFIT
 
 
-def _text(value: Any, *_: Any) -> Any:  # noqa: ANN401
+def as_text(value: Any, *_: Any) -> str:  # noqa: ANN401
+    """Return a text as it is, and any other JSON value as JSON."""
     if isinstance(value, str):
         return value
     # msgspec takes no integer of more than 64 bits.
@@ -98,7 +99,7 @@ def _object(value: Any, schema: Mapping[str, Any], path: str, on_misfit: OnMisfi
 
 
 _KINDS = {
-    "string": _text,
+    "string": as_text,
     "integer": _integer,
     "boolean": _boolean,
     "array": _array,

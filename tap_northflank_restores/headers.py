@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import timedelta
+from datetime import timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -57,11 +57,11 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("Retry-After")
     if value is None:
         return None
-    if (moment := _moment(value)) is None:
+    if (until := moment(value)) is None:
         numbers = _numbers(value)
         return max(0.0, *numbers) if numbers else None
-    if (now := _moment(headers.get("Date"))) is not None:
-        return max(0.0, (moment - now).total_seconds())
+    if (now := moment(headers.get("Date"))) is not None:
+        return max(0.0, (until - now).total_seconds())
     beside = allowance(headers)
     return None if beside is None else beside.reset
 
@@ -81,10 +81,10 @@ def _smallest(numbers: Iterable[float]) -> int | None:
     return None if smallest is None else math.floor(smallest)
 
 
-def _moment(value: str | None) -> datetime | None:
-    """Return a date of HTTP, which is always in GMT, as a time without zone."""
+def moment(value: str | None) -> datetime | None:
+    """Return a date of HTTP, which is always in GMT; None if there is none."""
     try:
-        moment = parsedate_to_datetime(value or "")
-        return moment.replace(tzinfo=None) - (moment.utcoffset() or timedelta())
+        found = parsedate_to_datetime(value or "")
+        return found.replace(tzinfo=timezone.utc) - (found.utcoffset() or timedelta())
     except (ValueError, OverflowError, TypeError):
         return None

@@ -103,7 +103,7 @@ def _moment(text: Any, name: str, on_misfit: Callable[[str, str, Any], None]) ->
         return None  # No text is no time at all.
     try:
         return in_utc(text)
-    except (TypeError, ValueError):
+    except (LookupError, TypeError, ValueError):  # Of an object, the first.
         on_misfit(name, TIME, text)
         return None
 

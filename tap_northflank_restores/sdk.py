@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk import Stream
+from singer_sdk import Stream, Tap
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.singerlib import RecordMessage
 from typing_extensions import override
@@ -17,6 +17,7 @@ from tap_northflank_restores.errors import ConfigurationError, OutputError, TapE
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from types import FrameType
 
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from tap_northflank_restores.messages import MessageWriter
 
-# Private names of `singer_sdk.Stream` that the class below overrides or uses.
+# Private names of `singer_sdk.Stream` that `PagedStream` overrides or uses.
 PRIVATE_NAMES = (
     "_generate_record_messages",
     "_increment_stream_state",
@@ -34,6 +35,47 @@ PRIVATE_NAMES = (
     "_write_starting_replication_value",
     "_write_state_message",
 )
+
+# Private names of `singer_sdk.Tap` that `PagedTap` overrides.
+PRIVATE_NAMES_OF_TAP = ("_env_var_config", "_handle_termination", "_validate_config")
+
+
+class PagedTap(Tap):
+    """A tap that reads its settings and takes signals in its own way."""
+
+    def config_from_environment(self) -> dict[str, Any]:
+        """Return the settings that the environment has."""
+        raise NotImplementedError
+
+    def is_known_to_be_right(self) -> bool:
+        """Tell whether the settings need no check by the SDK."""
+        raise NotImplementedError
+
+    def interrupt(self) -> None:
+        """End the sync soon: SIGINT or SIGTERM came, perhaps not for the first time."""
+        raise NotImplementedError
+
+    @property
+    def _env_var_config(self) -> dict[str, Any]:
+        # The SDK's own takes an empty variable for a value, and tells of a wrong number badly.
+        return self.config_from_environment()
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        # For settings of the SDK, and for the words where something is wrong. Settings that are
+        # known to be right need no jsonschema, whose import is a sixth of the start.
+        if not self.is_known_to_be_right():
+            return super()._validate_config(raise_errors=raise_errors)
+        for name, schema in self.config_jsonschema["properties"].items():
+            if "default" in schema:
+                self._config.setdefault(name, schema["default"])
+        return []
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        # The SDK would write the state here and now, perhaps into the middle of a record, and exit
+        # with 0. The sync ends itself between two pages; a second signal ends it at once.
+        self.interrupt()
 
 
 class PagedStream(Stream):
@@ -47,6 +89,11 @@ class PagedStream(Stream):
     # What ended the reading while a batch was being filled: the records so far go out first, in a
     # last batch. None where no batches are written.
     _postponed: list[TapError] | None = None
+
+    @property
+    def tap(self) -> Tap:
+        """The tap that this stream belongs to."""
+        return self._tap
 
     def get_pages(self) -> Iterator[list[Record]]:
         """Yield pages of records, which have the selected properties of the schema and no other."""
@@ -127,7 +174,7 @@ class PagedStream(Stream):
             raise
 
     def _sync_pages(self) -> None:
-        writer: MessageWriter = self._tap.message_writer  # type: ignore[assignment]
+        writer: MessageWriter = self.tap.message_writer  # type: ignore[assignment]
         with self.get_record_counter() as counter, self.get_sync_timer():
             for page in self.get_pages():
                 for stream_map in self.stream_maps:
@@ -138,7 +185,7 @@ class PagedStream(Stream):
 
     def write_beside(self, records: list[Record]) -> None:
         """Write records while another stream is being synced; their SCHEMA must be out."""
-        writer: MessageWriter = self._tap.message_writer  # type: ignore[assignment]
+        writer: MessageWriter = self.tap.message_writer  # type: ignore[assignment]
         for stream_map in self.stream_maps:
             writer.write_records(stream_map.stream_alias, self._mapped(stream_map, records))
 

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 # Half of the time that `import singer_sdk` takes: how its targets work in parallel, the files of
 # BATCH messages, what its REST streams read bodies with, what checks its own settings (the tap
@@ -65,7 +65,17 @@ class _Postponed(ModuleType):
 
 def main() -> Any:  # noqa: ANN401 - what the SDK's command returns
     """Run the tap as a command."""
-    absent = [name for name in POSTPONED if name not in sys.modules]
+    try:
+        tap = _imported(POSTPONED)
+    except ImportError:
+        # Another release of a library may import a module within one that was to wait.
+        tap = _imported(())
+    return tap.cli()
+
+
+def _imported(postponed: Iterable[str]) -> Any:  # noqa: ANN401 - its import is what takes long
+    """Return the tap's class, imported without these modules."""
+    absent = [name for name in postponed if name not in sys.modules]
     sys.modules.update({name: _Postponed(name) for name in absent})
     # Nothing of what is imported becomes garbage: looking for it is a tenth of the start.
     gc.disable()
@@ -78,4 +88,4 @@ def main() -> Any:  # noqa: ANN401 - what the SDK's command returns
             del sys.modules[name]  # Whoever imports it from now on gets it.
         gc.freeze()
         gc.enable()
-    return TapNorthflankRestores.cli()
+    return TapNorthflankRestores

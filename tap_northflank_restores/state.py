@@ -46,7 +46,7 @@ class _Partition(dict[str, Any]):
 class RestoresState:
     """What the stream's state says, and what a sync makes of it.
 
-    A sync says what it has `read` to the end. `keep` takes that into the state, once the records
+    A sync says which addons it is `done_with`. `keep` takes that into the state, once the records
     are out.
     """
 
@@ -108,7 +108,7 @@ class RestoresState:
         # has its own.
         return Bookmark.from_state(self._partition(addon) or self._state)
 
-    def read(self, addon: Addon, bookmark: Bookmark | None = None) -> None:
+    def done_with(self, addon: Addon, bookmark: Bookmark | None = None) -> None:
         """Note that a sync is done with an addon.
 
         Args:

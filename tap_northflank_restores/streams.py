@@ -16,7 +16,14 @@ from typing_extensions import override
 from tap_northflank_restores import schemas
 from tap_northflank_restores.account import Addon, VanishedError
 from tap_northflank_restores.bookmark import REPLICATION_KEY
-from tap_northflank_restores.errors import AccessError, APIError, ConfigurationError, shown
+from tap_northflank_restores.errors import (
+    AccessError,
+    APIError,
+    ConfigurationError,
+    InterruptedSyncError,
+    QuotaExhaustedError,
+    shown,
+)
 from tap_northflank_restores.instants import instant
 from tap_northflank_restores.ledger import ListRead
 from tap_northflank_restores.reading import Changes
@@ -61,9 +68,9 @@ class NorthflankStream(PagedStream):
         self._shapes: dict[tuple[str, ...], Shape] = {}
 
     @property
+    @override
     def tap(self) -> TapNorthflankRestores:
-        """The tap that this stream belongs to."""
-        return self._tap  # type: ignore[return-value]
+        return super().tap  # type: ignore[return-value]
 
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
@@ -104,7 +111,7 @@ class NorthflankStream(PagedStream):
         wanted = self.tap.list_reads.is_wanted and not self.is_sample
         return ListRead(read_at) if wanted else None
 
-    def is_read(
+    def say_read(
         self, read: ListRead | None, project_id: str = "", addon_id: str = "", **counts: int | None
     ) -> None:
         """Say that a list was read to its end. Called once all its records were yielded.
@@ -140,9 +147,9 @@ class NorthflankStream(PagedStream):
 
     def _write_list_reads(self) -> None:
         """Write what was said of lists. Called once all records so far are out."""
-        if self._list_reads:
-            self.tap.list_reads.write(self._list_reads)
-            self._list_reads.clear()
+        rows, self._list_reads = self._list_reads, []  # They are tried once.
+        if rows:
+            self.tap.list_reads.write(rows)
 
     @override
     def keep_state(self) -> None:
@@ -191,7 +198,7 @@ class ProjectsStream(NorthflankStream):
         yield from map(shape, read.watch(pages) if read else pages)
         if read and (read_at := account.read_at.get("")):
             read.read_at = read_at
-            self.is_read(read)
+            self.say_read(read)
 
 
 class AddonsStream(NorthflankStream):
@@ -216,7 +223,7 @@ class AddonsStream(NorthflankStream):
                 read = reads.get(project_id) or self.list_read()
                 if read:
                     read.read_at = read_at
-                self.is_read(read, project_id)
+                self.say_read(read, project_id)
 
 
 class AddonListStream(NorthflankStream):
@@ -242,7 +249,7 @@ class AddonListStream(NorthflankStream):
                 yield from map(shape, read.watch(pages) if read else pages)
             except VanishedError:
                 continue
-            self.is_read(read, addon.project_id, addon.id, **self.counts(read))
+            self.say_read(read, addon.project_id, addon.id, **self.counts(read))
 
     def counts(self, read: ListRead | None) -> dict[str, int | None]:
         """Return what is counted of a list beside its items."""
@@ -298,7 +305,7 @@ class RestoresStream(NorthflankStream):
     def __init__(self, tap: TapNorthflankRestores) -> None:
         """Start with nothing read."""
         super().__init__(tap)
-        self._state: RestoresState | None = None
+        self._addon_states: RestoresState | None = None
         self._read: ListRead | None = None
 
     @property
@@ -312,11 +319,11 @@ class RestoresStream(NorthflankStream):
 
     @override
     def get_pages(self) -> Iterator[list[Record]]:
-        self._state = RestoresState(self.stream_state)
+        self._addon_states = RestoresState(self.stream_state)
         try:
-            yield from self._read_addons(self._state)
+            yield from self._read_addons(self._addon_states)
         except GeneratorExit:
-            raise  # Nobody takes the output any more.
+            raise  # The last page is not out, and perhaps nobody takes the output any more.
         except BaseException:
             self._put_state()
             raise
@@ -340,14 +347,20 @@ class RestoresStream(NorthflankStream):
             try:
                 yield from map(shape, changes)
             except VanishedError:
-                state.read(addon)
+                state.done_with(addon)
             except (APIError, AccessError, ConfigurationError):
                 # The failed addon counts as reached, so that the next sync starts behind it and
                 # reads the other addons first.
-                state.read(addon)
+                state.done_with(addon)
+                raise
+            except (QuotaExhaustedError, InterruptedSyncError):
+                # So does one that takes more than a whole sync has. Otherwise no sync would ever
+                # reach those behind it.
+                if not progress.done:
+                    state.done_with(addon)
                 raise
             else:
-                state.read(addon, changes.delivered)
+                state.done_with(addon, changes.delivered)
                 self._say_read(addon, changes)
             progress.done += 1
             self.keep_state_in_time()
@@ -360,7 +373,7 @@ class RestoresStream(NorthflankStream):
                 "sent": changes.sent,
                 "heldBack": read.listed - changes.left_out - changes.sent,
             }
-            self.is_read(read, addon.project_id, addon.id, **counts)
+            self.say_read(read, addon.project_id, addon.id, **counts)
 
     def _changes_of(self, state: RestoresState) -> Callable[[Addon, Iterator[list[Item]]], Changes]:
         """Return what gives the changes of an addon, from its first pages on."""
@@ -418,15 +431,15 @@ class RestoresStream(NorthflankStream):
     @override
     def keep_state(self) -> None:
         super().keep_state()
-        if self._state is not None:
-            self._state.keep()
+        if self._addon_states is not None:
+            self._addon_states.keep()
 
     def keep_state_in_time(self) -> None:
         """Write a STATE message if one is due. Called between pages and while one is waited for."""
-        if self._state is None or self.writes_batches:
+        if self._addon_states is None or self.writes_batches:
             return  # `keep_state` follows each batch instead.
-        self._state.keep()
-        if self._state.is_due():
+        self._addon_states.keep()
+        if self._addon_states.is_due():
             self.write_state()
 
     @override

@@ -14,7 +14,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
-from singer_sdk import Stream, Tap, metrics
+from singer_sdk import Stream, metrics
 from singer_sdk.cli import plugin_cli
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import (
@@ -38,10 +38,10 @@ from tap_northflank_restores.errors import (
 from tap_northflank_restores.messages import MessageWriter
 from tap_northflank_restores.progress import Progress
 from tap_northflank_restores.quota import Quota
+from tap_northflank_restores.sdk import PagedTap
 from tap_northflank_restores.state import check_state
 
 if TYPE_CHECKING:
-    from types import FrameType
     from typing import IO
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -52,7 +52,7 @@ GRACE = 5.0
 logger = logging.getLogger("tap-northflank-restores")
 
 
-class TapNorthflankRestores(Tap):
+class TapNorthflankRestores(PagedTap):
     """Singer tap for the restore history of Northflank databases."""
 
     name = "tap-northflank-restores"
@@ -119,30 +119,23 @@ class TapNorthflankRestores(Tap):
             lines = settings.problems(self.config) or error.errors
             raise InvalidSettingsError(lines, error.schema) from error
         finally:
-            # The SDK may have read it from a file, the environment or a .env.
+            # The SDK may have read them from a file, the environment or a .env.
+            masking.hide_proxies()
             _hide_token(getattr(self, "config", {}).get("api_token"))
         if validate_config:
             if lines := settings.problems(self.config):
                 raise InvalidSettingsError(lines, self.config_jsonschema)
             settings.warn_unknown(self.config, self.config_jsonschema["properties"])
 
-    @property
-    def _env_var_config(self) -> dict[str, Any]:
-        # The SDK's own takes an empty variable for a value, and tells of a wrong number badly.
+    @override
+    def config_from_environment(self) -> dict[str, Any]:
         properties = self.config_jsonschema["properties"]
         return settings.read(settings.from_environment(properties), properties)
 
     @override
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        # For settings of the SDK, and for the words where something is wrong. For its own that are
-        # right the tap needs no jsonschema, whose import is a sixth of the start.
+    def is_known_to_be_right(self) -> bool:
         own = {setting.name for setting in settings.SETTINGS}
-        if self.config.keys() - own or settings.problems(self.config):
-            return super()._validate_config(raise_errors=raise_errors)
-        for name, schema in self.config_jsonschema["properties"].items():
-            if "default" in schema:
-                self._config.setdefault(name, schema["default"])
-        return []
+        return self.config.keys() <= own and not settings.problems(self.config)
 
     @property
     def restores(self) -> streams.RestoresStream:
@@ -267,9 +260,7 @@ class TapNorthflankRestores(Tap):
         self.restores.keep_state_in_time()
 
     @override
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        # The SDK would write the state here and now, perhaps into the middle of a record, and exit
-        # with 0. The sync ends itself between two pages; a second signal ends it at once.
+    def interrupt(self) -> None:
         output.hasten()
         if self._stop.is_set():
             output.end_process()

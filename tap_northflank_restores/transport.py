@@ -339,6 +339,9 @@ def _with_other(function: Any, **names: Any) -> Any:  # noqa: ANN401 - as it was
     return changed
 
 
+_INTERIM = range(102, 200)
+"""Statuses behind which the answer is still to come; 100 is skipped by Python, 101 is an answer."""
+
 _begin = _with_other(http.client.HTTPResponse.begin, parse_headers=parse_headers)
 
 
@@ -358,6 +361,15 @@ def _bounded(connection: type, seconds: float) -> type:
         ) -> None:
             super().__init__(sock, debuglevel, method, url)
             self.fp = io.BufferedReader(_Bounded(self.fp.detach(), sock, seconds), READ_AT_ONCE)
+
+        def _read_status(self) -> tuple[str, int, str]:
+            # Python skips 100 alone. It would take 103 for the answer, and on this connection each
+            # answer for that of the next request.
+            while True:
+                version, status, reason = super()._read_status()  # type: ignore[misc]
+                if status not in _INTERIM:
+                    return version, status, reason
+                http.client.parse_headers(self.fp)
 
     return type(
         connection.__name__,

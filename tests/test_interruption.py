@@ -28,6 +28,7 @@ from tests.support import (
     keyed,
     process,
     selecting,
+    small_world,
     sync,
 )
 
@@ -465,6 +466,23 @@ def test_one_short_quota_after_the_other_reaches_all_addons(concurrency: int) ->
     assert last.exit_code == 0
     assert last.records["restores"] == []
     assert last.state["bookmarks"]["restores"]["interrupted_after"] is None
+
+
+@each_concurrency
+def test_an_addon_that_takes_more_than_a_quota_keeps_no_other_from_being_read(
+    concurrency: int,
+) -> None:
+    """Two for which a quota has room together, behind one that takes six."""
+    world = small_world(big=60, b=2, c=2)
+    runs: list[Run] = []
+    while {addon for _, addon, _ in delivered(*runs)} != {"big", "b", "c"}:
+        assert len(runs) < 4
+        with serve(world, Behaviour(rate_limit=6, rate_window=3600)) as hour:
+            state = runs[-1].state if runs else None
+            settings = {"concurrency": concurrency, "rate_limit_max_wait": 0, "page_size": 10}
+            runs.append(sync(hour, state=state, **settings))
+        assert runs[-1].exit_code == ExitCode.QUOTA
+        assert runs[-1].state["bookmarks"]["restores"]["interrupted_after"]
 
 
 @each_concurrency

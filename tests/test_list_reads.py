@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
 from hashlib import md5
 from importlib.metadata import version
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulator import Fault, World
+from tap_northflank_restores.client import Page
+from tap_northflank_restores.errors import ExitCode
 from tap_northflank_restores.instants import instant
-from tap_northflank_restores.ledger import ListRead, Page
+from tap_northflank_restores.ledger import ListRead
 from tests.support import ALL, keyed, selecting, small_world, sync, types
 
 if TYPE_CHECKING:
@@ -194,6 +197,47 @@ def test_an_item_that_is_shown_twice_counts_once() -> None:
     assert seen.digest == digest_of(
         [{"id": "a", "status": "completed", "completedAt": "2026-07-01T00:00:00Z"}]
     )
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Wed, 01 Jul 2026 06:00:00 GMT, Wed, 01 Jul 2026 06:00:00 GMT",
+        "Wed, 01 Jul 2026 06:00:00 -0000",
+        "Wed, 01 Jul 2026 08:00:00 +0200",
+    ],
+)
+def test_the_zone_of_this_machine_does_not_matter(
+    date: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        assert Page([], date).read_at == datetime(2026, 7, 1, 6, tzinfo=timezone.utc)
+    time.tzset()
+
+
+@pytest.mark.parametrize("status", [True, {"a": 1}, ["x"], 3])
+def test_digest_is_that_of_the_row_where_a_status_is_no_text(
+    server: Server, status: object
+) -> None:
+    server.world = small_world(a=1)
+
+    def change(body: dict[str, Any]) -> None:
+        body["data"]["restores"][0]["status"] = status
+
+    server.faults = [Fault("/restores$", "change", change=change)]
+    run = read(server)
+    (row,) = run.records["restores"]
+    assert ledger(run)["restores", "p", "a"]["digest"] == digest_of([row])
+
+
+def test_a_map_that_fails_on_the_ledger_loses_no_state(server: Server) -> None:
+    server.world = small_world(a=2, b=3, c=0)
+    run = read(server, stream_maps={LEDGER: {"x": "100 / listed"}})
+    assert run.exit_code == ExitCode.CONFIGURATION
+    places = run.state["bookmarks"]["restores"]["partitions"]
+    assert {place["context"]["addonId"] for place in places} == {"a", "b"}
 
 
 @pytest.mark.parametrize("date", [None, "", "soon"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import subprocess
 from base64 import b64encode, urlsafe_b64encode
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ import yaml
 from tap_northflank_restores import masking
 from tap_northflank_restores.errors import APIError
 from tap_northflank_restores.tap import TapNorthflankRestores
-from tests.support import Run, command_line, ended, process, tap
+from tests.support import COMMAND, Run, command_line, ended, process, tap
 from tests.test_transport import answering, response
 
 if TYPE_CHECKING:
@@ -304,6 +305,22 @@ def test_a_proxy_that_fails_is_told_without_its_password(monkeypatch: pytest.Mon
 
     assert b64encode(b"robot:sword-fish") in server.asked[0]
     assert run.exit_code != 0
+    assert_hidden(run.stderr + run.stdout, "sword-fish")
+
+
+def test_the_password_of_a_proxy_in_a_dotenv_is_masked(tmp_path: Path) -> None:
+    lines = (
+        "TAP_NORTHFLANK_RESTORES_API_TOKEN=a-token",
+        "TAP_NORTHFLANK_RESTORES_API_URL=http://northflank.example",
+        "HTTP_PROXY=http://robot:sword-fish/x1@host:99",
+    )
+    (tmp_path / ".env").write_text("\n".join(lines))
+    # A process of its own, as its environment is changed.
+    command = [COMMAND, "--config", "ENV"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
+
+    assert run.returncode == 2
+    assert "proxy" in run.stderr
     assert_hidden(run.stderr + run.stdout, "sword-fish")
 
 

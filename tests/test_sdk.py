@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 import signal
+import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +16,12 @@ from singer_sdk.contrib.msgspec import encoder
 from singer_sdk.mapper import SameRecordTransform
 
 from tap_northflank_restores import sdk, streams
-from tap_northflank_restores.sdk import PRIVATE_NAMES, PagedStream
+from tap_northflank_restores.sdk import (
+    PRIVATE_NAMES,
+    PRIVATE_NAMES_OF_TAP,
+    PagedStream,
+    PagedTap,
+)
 from tap_northflank_restores.tap import TapNorthflankRestores
 
 if TYPE_CHECKING:
@@ -36,7 +43,7 @@ PARAMETERS: dict[str, list[str]] = {
     "_write_starting_replication_value": ["self", "context"],
     "_write_state_message": ["self"],
 }
-INSTANCE_NAMES = ["_tap"]
+INSTANCE_NAMES = ["_config", "_tap"]
 TAP_PROPERTIES = {"_env_var_config"}
 TAP_NAMES = {
     "_handle_termination": ["self", "signum", "frame"],
@@ -59,6 +66,7 @@ def parameters(function: Callable[..., Any]) -> list[str]:
 
 def test_each_private_name_has_its_parameters_written_here() -> None:
     assert sorted(PARAMETERS) == sorted(PRIVATE_NAMES)
+    assert sorted(PRIVATE_NAMES_OF_TAP) == sorted({*TAP_NAMES, *TAP_PROPERTIES})
 
 
 @pytest.mark.parametrize("name", PRIVATE_NAMES)
@@ -78,10 +86,9 @@ def test_what_the_tap_puts_in_its_place_takes_the_same(name: str) -> None:
     assert parameters(ours) in (PARAMETERS[name], ["self", "args", "kwargs"])
 
 
-@pytest.mark.parametrize("name", INSTANCE_NAMES)
-def test_a_private_attribute_of_the_stream_is_there(tap: TapNorthflankRestores, name: str) -> None:
+def test_a_private_attribute_of_the_stream_is_there(tap: TapNorthflankRestores) -> None:
     for stream in tap.streams.values():
-        assert hasattr(stream, name), f"A stream of {INSTALLED} has no {name}. {WHAT_TO_DO}"
+        assert hasattr(stream, "_tap"), f"A stream of {INSTALLED} has no _tap. {WHAT_TO_DO}"
     assert all(stream._tap is tap for stream in tap.streams.values())  # noqa: SLF001
 
 
@@ -112,33 +119,42 @@ def test_the_sdk_gives_signals_to_the_tap(tap: TapNorthflankRestores, number: in
 
 
 def test_no_other_private_name_of_the_sdk_is_overridden() -> None:
-    known = {*PRIVATE_NAMES, *TAP_NAMES, *TAP_PROPERTIES}
-    classes: list[type] = [PagedStream, TapNorthflankRestores, streams.NorthflankStream]
+    known = {f"PagedStream.{name}" for name in PRIVATE_NAMES}
+    known |= {f"PagedTap.{name}" for name in PRIVATE_NAMES_OF_TAP}
+    classes: list[type] = [PagedStream, PagedTap, TapNorthflankRestores, streams.NorthflankStream]
     classes += streams.STREAMS
     hidden = {
         f"{ours.__name__}.{name}"
         for ours in classes
         for name in vars(ours)
-        if name.startswith("_") and not name.startswith("__") and name not in known
+        if name.startswith("_") and not name.startswith("__")
         for theirs in (Stream, Tap)
         if issubclass(ours, theirs) and hasattr(theirs, name)
     }
 
-    assert hidden - {f"{ours.__name__}._abc_impl" for ours in classes} == set()
+    assert hidden - known - {f"{ours.__name__}._abc_impl" for ours in classes} == set()
 
 
-def test_no_other_private_name_of_the_sdk_is_used() -> None:
-    tree = ast.parse(inspect.getsource(sdk))
-    used = {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and node.attr.startswith("_")
-        and not node.attr.endswith("__")
-    }
-    own = {name for name in vars(PagedStream) if not hasattr(Stream, name)}
+def private_attributes(tree: ast.AST) -> set[str]:
+    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return {name for name in names if name.startswith("_") and not name.endswith("__")}
 
-    assert used - own - {*PRIVATE_NAMES, *INSTANCE_NAMES} == set()
+
+# The modules that have to do with objects of the SDK.
+@pytest.mark.parametrize(
+    "name", ["catalog", "command", "messages", "sdk", "shape", "streams", "tap"]
+)
+def test_no_other_private_name_of_the_sdk_is_used(name: str) -> None:
+    of_sdk: set[str] = set()
+    for class_ in {*Tap.__mro__, *Stream.__mro__}:
+        if class_.__module__.startswith("singer_sdk"):
+            theirs = ast.parse(inspect.getsource(sys.modules[class_.__module__]))
+            functions = (n.name for n in ast.walk(theirs) if isinstance(n, ast.FunctionDef))
+            of_sdk |= private_attributes(theirs) | {n for n in functions if n.startswith("_")}
+    known = {*PRIVATE_NAMES, *PRIVATE_NAMES_OF_TAP, *INSTANCE_NAMES} if name == "sdk" else set()
+    ours = Path(sdk.__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+
+    assert private_attributes(ast.parse(ours)) & of_sdk <= known
 
 
 def test_names_that_are_public_but_seldom_used_are_there() -> None:

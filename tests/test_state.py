@@ -365,11 +365,11 @@ def test_a_bookmark_is_not_copied_for_each_state_message() -> None:
     kept = RestoresState(state)
     addons = [Addon("p", name) for name in "ab"]
     for addon in addons:
-        kept.read(addon, Bookmark("2026-01-01T00:00:00Z", completed=1))
+        kept.done_with(addon, Bookmark("2026-01-01T00:00:00Z", completed=1))
     kept.keep()
     written = copy.deepcopy(state)
 
-    kept.read(addons[0], Bookmark("2026-01-02T00:00:00Z", completed=2))
+    kept.done_with(addons[0], Bookmark("2026-01-02T00:00:00Z", completed=2))
     kept.keep()
 
     (before, same), (after, unchanged) = written["partitions"], state["partitions"]

@@ -233,9 +233,11 @@ def test_an_odd_body_is_told_with_what_is_odd_about_it(body: bytes, said: str) -
         b"HTTP/1.1 200 OK\r\n\r\n" + EMPTY,
         b"HTTP/1.0 200\r\n\r\n" + EMPTY,
         b"HTTP/1.1 100 Continue\r\n\r\n" + response(EMPTY),
+        b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * 2 + response(EMPTY),
+        b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + response(EMPTY),
         response(b"%x\r\n%b\r\n0\r\n\r\n" % (len(EMPTY), EMPTY), "Transfer-Encoding: chunked"),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_what_http_allows_is_read(answer: bytes) -> None:
     with answering(answer) as odd:
