@@ -47,21 +47,19 @@ def _write(warehouse: Warehouse, mart: str, path: Path) -> Path:
     return path
 
 
-def write_csv(warehouse: Warehouse, query: str, file: TextIO, *, is_ordered: bool = True) -> int:
+def write_csv(warehouse: Warehouse, query: str, file: TextIO) -> int:
     """Write the rows of a query, under the names of its columns; return how many there were.
 
     Args:
         warehouse: where they are.
-        query: what finds them.
+        query: what finds them, in an order that is the same each time.
         file: what they are written to.
-        is_ordered: whether the query orders them; else they are ordered by their cells here.
     """
     writer = csv.writer(file)
     count = 0
     with warehouse.select(query) as (names, rows):
         writer.writerow(names)
-        written = map(cells, rows)
-        for row in written if is_ordered else sorted(written, key=str):
+        for row in map(cells, rows):
             writer.writerow(row)
             count += 1
     return count

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from northflank_restore_report import pack
 from northflank_restore_report.csv_files import cells, write_csv
+from northflank_restore_report.evidence_queries import BASES, JUDGED_AT_THE_END, TAPS
 from northflank_restore_report.evidence_readme import readme
 from northflank_restore_report.evidence_tables import CONTROLS, TABLES, Period, Table
 from northflank_restore_report.marts import read
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 README, PAGE, DECISIONS = "README.txt", "report.html", "decisions.txt"
 CONTROLS_FILE, PARAMETERS, VERSIONS = "controls.csv", "parameters.json", "versions.json"
 
-TAP_VERSION = "tap_version"
-"""Column of the ledger's table that tells which version of the tap read the account."""
-
 NOT_KNOWN = "not known: no ledger of what was read is loaded"
 
 
@@ -40,8 +38,10 @@ class Contents:
         period: the days that it is for.
         findings: what the page shows.
         info: the row of `refresh_info`, as text.
-        tables: what the manifest says of each table by its name; those that are not in the
-            warehouse are not among them.
+        tables: what the manifest says of each table by its name.
+        bases: how many proofs of the period have a source that is known in each way.
+        at_the_end: of each database that was judged when the period ended: whether it was overdue,
+            and the longest time in the period that it went without a proof, in days.
         taps: the versions of the tap that read the account, as far as is known.
     """
 
@@ -50,6 +50,8 @@ class Contents:
     info: dict[str, str]
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     taps: list[str] = field(default_factory=list)
+    bases: dict[str, int] = field(default_factory=dict)
+    at_the_end: dict[str, tuple[bool, int | None]] = field(default_factory=dict)
 
     @property
     def is_over(self) -> bool:
@@ -64,7 +66,17 @@ def make(warehouse: Warehouse, period: Period, out: Path) -> str:
         MartsError: the marts cannot be read, or are of another version.
         PackError: another pack is there under this name.
     """
-    contents = Contents(period, read(warehouse), _info(warehouse))
+    contents = Contents(
+        period,
+        read(warehouse),
+        _info(warehouse),
+        taps=[tap for (tap,) in _rows(warehouse, TAPS, period)],
+        bases=dict(_rows(warehouse, BASES, period)),
+        at_the_end={
+            addon: (is_overdue, days)
+            for addon, is_overdue, days in _rows(warehouse, JUDGED_AT_THE_END, period)
+        },
+    )
     with TemporaryDirectory(prefix="evidence-") as name:
         folder = Path(name)
         for table in TABLES:
@@ -97,31 +109,30 @@ def _info(warehouse: Warehouse) -> dict[str, str]:
 
 
 def _add(table: Table, warehouse: Warehouse, contents: Contents, folder: Path) -> None:
-    """Write the file of a table and note what the manifest says of it, if it is there."""
-    columns = [name for name in warehouse.columns(table.mart) if name not in table.left_out]
-    if table.is_optional and not columns:
-        return
-    is_known = set(table.uses) <= set(columns)
-    is_limited, is_ordered = is_known and bool(table.where), is_known and bool(table.order)
-    named = ", ".join(f'"{name}"' for name in columns) or "*"
-    query = f"select {named} from {table.mart}"  # noqa: S608 - of our own
-    if is_limited:
-        query += f" where {table.where.format(**contents.period.values())}"
-    if is_ordered:
-        query += f" order by {table.order}"
+    """Write the file of a table and note what the manifest says of it."""
+    rows = table.query or _named(table, warehouse.columns(table.name))
+    where = f" where {table.where}" if table.where else ""
+    query = f"select * from ({rows}) as found{where} order by {table.order}"  # noqa: S608 - of our own
     with (folder / table.file).open("w", newline="", encoding="utf-8-sig") as file:
-        rows = write_csv(warehouse, query, file, is_ordered=is_ordered)
-    contents.tables[table.mart] = {
-        "rows": rows,
-        "key": list(table.key if is_known and table.key else columns),
-        "of_period": table.of_period and is_limited,
-        "scope": table.scope if is_limited or not table.where else "all rows",
+        count = write_csv(warehouse, query.format(**contents.period.values()), file)
+    contents.tables[table.name] = {
+        "rows": count,
+        "key": list(table.key),
+        "of_period": table.of_period,
+        "scope": table.scope,
         "controls": list(table.controls),
     }
-    if TAP_VERSION in columns:
-        told = f'select distinct "{TAP_VERSION}" from {table.mart}'  # noqa: S608 - of our own
-        with warehouse.select(told) as (_, found):
-            contents.taps = sorted(str(tap) for (tap,) in found if tap)
+
+
+def _named(table: Table, columns: list[str]) -> str:
+    """Return what finds the rows of a mart; without columns, the mart is not there."""
+    named = ", ".join(f'"{name}"' for name in columns if name not in table.left_out) or "*"
+    return f"select {named} from {table.name}"  # noqa: S608 - of our own
+
+
+def _rows(warehouse: Warehouse, query: str, period: Period) -> list[tuple[Any, ...]]:
+    with warehouse.select(query.format(**period.values())) as (_, found):
+        return list(found)
 
 
 def _note(contents: Contents) -> str:

@@ -73,6 +73,12 @@ def _in_the_period(contents: Contents) -> Iterator[str]:
             f"{name}: {tested:,} of {words.count(counted, 'database')} that count were restored "
             f"successfully ({words.share(tested, counted)}): {parts}."
         )
+    if contents.bases:
+        known = ", ".join(f"{count:,} {basis}" for basis, count in contents.bases.items())
+        yield from _wrapped(
+            f"How it is known which database each of the successful restores proves: {known}."
+        )
+    yield from _wrapped(_at_the_end(contents))
     changed = [row for row in findings.changes if first <= row.quarter <= last]
     if changed:
         yield from _wrapped(
@@ -81,19 +87,38 @@ def _in_the_period(contents: Contents) -> Iterator[str]:
         )
 
 
+def _at_the_end(contents: Contents) -> str:
+    judged = contents.at_the_end
+    overdue = sum(is_overdue for is_overdue, _ in judged.values())
+    end = "at its end" if contents.is_over else "at the instant above"
+    told = (
+        f"Of {words.count(len(judged), 'database')} in scope and not waived, {overdue:,} "
+        f"{'was' if overdue == 1 else 'were'} overdue {end}"
+    )
+    spans = [(days, addon) for addon, (_, days) in judged.items() if days is not None]
+    if spans:
+        days, addon = max(spans, key=lambda span: span[0])
+        told += (
+            f"; the longest time without a proof that reached into the period was "
+            f"{words.count(days, 'day')} ({addon})"
+        )
+    return f"{told}: see state_at_period_end.csv."
+
+
 def _questions(contents: Contents) -> Iterator[str]:
-    attested = "attestations" in contents.tables
+    attested = contents.tables["attestations"]["rows"]
     checked = (
         "attestations.csv: checked_by, checked_on, result, ticket."
         if attested
-        else "Not loaded: no attestation of a check is in this pack."
+        else "No attestation of a check is in this pack: attestations.csv has no row."
     )
     for question, answer in (
         (
             "When was each database last restored successfully?",
             (
                 "addon_recoverability.csv: last_success_at, for each database as of the instant "
-                "above; restore_drill_evidence.csv: tested_at, for each database and quarter."
+                "above; state_at_period_end.csv: last_proof_at, as of the end of the period; "
+                "restore_drill_evidence.csv: tested_at, for each database and quarter."
             ),
         ),
         (
@@ -101,17 +126,18 @@ def _questions(contents: Contents) -> Iterator[str]:
             (
                 "addon_recoverability.csv: is_overdue is true, where the verdict is not waived, "
                 "out of scope or deleted; drill_interval_days is the interval, and reason says "
-                "since when. For a quarter: restore_drill_evidence.csv, "
-                "evidence 'not tested' or 'only failures'."
+                "since when. At the end of the period: state_at_period_end.csv, the same way; "
+                "longest_days_without_proof says how long each went without. For a quarter: "
+                "restore_drill_evidence.csv, evidence 'not tested' or 'only failures'."
             ),
         ),
         (
             "How long do restores take, against the target?",
             (
-                "restore_durations.csv: p50_minutes and p95_minutes by type of database, "
-                "within_target of restores. Each one: restore_attempts.csv, duration_minutes and "
-                "target_minutes. In the table below the slowest of fewer than 20 restores stands "
-                "for p95: that is longest_minutes."
+                "durations_of_period.csv: p50_minutes and p95_minutes by type of database, "
+                "within_target of restores; restore_durations.csv: the same of 365 days. Each one: "
+                "restore_attempts.csv, duration_minutes and target_minutes. In the table below the "
+                "slowest of fewer than 20 restores stands for p95: that is longest_minutes."
             ),
         ),
         (
@@ -168,16 +194,10 @@ def _questions(contents: Contents) -> Iterator[str]:
 
 def _complete(contents: Contents) -> Iterator[str]:
     info, findings = contents.findings.info, contents.findings
-    if "completeness" in contents.tables:
-        yield from _wrapped(
-            "completeness.csv sets what the API listed beside what is in the warehouse, and names "
-            f"each difference. {findings.completeness}."
-        )
-    else:
-        yield from _wrapped(
-            "The reconciliation with what the API listed is not loaded. So this pack shows what is "
-            "in the warehouse, and not by itself that nothing is missing there."
-        )
+    yield from _wrapped(
+        "completeness.csv sets what the API listed beside what is in the warehouse, and names "
+        f"each difference. {findings.completeness}."
+    )
     loaded = words.instant(info.loaded_at) if info.loaded_at else "an instant that is not known"
     read = findings.too_old or "No part of the account was read too long ago"
     yield from _wrapped(
@@ -207,9 +227,9 @@ def _limits() -> Iterator[str]:
         "A copy of a database that was made as a new addon (a fork) leaves no restore.",
         "Northflank forgets the restores of a deleted addon. What was loaded before stays.",
         (
-            "The state of each database is that of the instant above, not that of the end of the "
-            "period. What each quarter showed does not depend on that instant, except by facts, "
-            "rules and declarations that came later."
+            "The page and addon_recoverability.csv show the state at the instant above. What each "
+            "quarter and the end of the period showed does not depend on that instant, except by "
+            "facts, rules and declarations that came later."
         ),
         "decisions.txt says what else is assumed, and why.",
     ):
@@ -227,11 +247,7 @@ def _files(contents: Contents) -> Iterator[str]:
         yield name
         yield from _wrapped(about, indent="  ")
     for table in TABLES:
-        entry = contents.tables.get(table.mart)
-        if entry is None:
-            yield f"{table.file}: not loaded"
-            yield from _wrapped(table.about, indent="  ")
-            continue
+        entry = contents.tables[table.name]
         yield f"{table.file}: {words.count(entry['rows'], 'row')}"
         yield from _wrapped(
             f"{table.about} Rows: {entry['scope']}. For {', '.join(table.controls)}.", indent="  "
@@ -256,8 +272,8 @@ def _checks() -> Iterator[str]:
     )
     yield "  sha256sum --check SHA256SUMS"
     yield from _wrapped(
-        "The command that wrote the pack printed the SHA-256 of the whole zip. Who has it from a "
-        "place of his own can tell whether somebody made the pack anew:"
+        "The command that wrote the pack printed the SHA-256 of the whole zip. Whoever kept that "
+        "in another place can tell whether somebody made the pack anew:"
     )
     yield "  northflank-restore-report evidence --verify PACK.zip --digest SHA256"
     yield "What differs from an earlier pack:"

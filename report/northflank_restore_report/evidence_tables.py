@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import NamedTuple
 
+from northflank_restore_report.evidence_queries import AT_THE_END, DURATIONS
+
 BACKUPS = ("SOC 2 A1.2", "ISO 27001 A.8.13", "DORA art. 12(1)")
 TESTS = ("SOC 2 A1.3", "ISO 27001 A.8.13", "DORA art. 12(1)")
 RECOVERY = ("SOC 2 A1.3", "SOC 2 CC7.5", "ISO 27001 A.8.13", "DORA art. 12(2)")
@@ -53,9 +55,9 @@ class Table:
     """A table of the warehouse that is a CSV file of the pack.
 
     Attributes:
-        mart: its name.
+        name: that of the mart, or of its file if it has a query.
         key: the columns that name a row.
-        order: how its rows are ordered; by all their cells without it.
+        order: how its rows are ordered.
         controls: keys of `CONTROLS` that it serves.
         about: what it says, for a reader who knows none of this.
         where: the condition of its rows, with what `Period.values` has; all rows without it.
@@ -63,12 +65,10 @@ class Table:
         of_period: whether a closed period has the same rows for ever, unless something was found
             or changed later.
         left_out: columns that differ from run to run on the same data.
-        uses: of a table that may be missing, or be of another version: the columns that condition
-            and order name. Without one of them neither applies.
-        is_optional: whether the table may be missing: what the pack then says is "not loaded".
+        query: what finds its rows, where no mart has them, with what `Period.values` has.
     """
 
-    mart: str
+    name: str
     key: tuple[str, ...]
     order: str
     controls: tuple[str, ...]
@@ -77,13 +77,12 @@ class Table:
     scope: str = "all rows, as of the instant above"
     of_period: bool = False
     left_out: tuple[str, ...] = ()
-    uses: tuple[str, ...] = ()
-    is_optional: bool = False
+    query: str = ""
 
     @property
     def file(self) -> str:
         """The name of its file."""
-        return f"{self.mart}.csv"
+        return f"{self.name}.csv"
 
 
 TABLES = (
@@ -110,6 +109,30 @@ TABLES = (
         of_period=True,
     ),
     Table(
+        "state_at_period_end",
+        ("addon_key",),
+        'addon_key collate "C"',
+        TESTS,
+        "One row a database: when it was last proven before the period ended, how long ago that "
+        "was then, the longest time that it went without a proof, and the rule of the last day. A "
+        "proof is a successful restore, with a check where the rule asks for one.",
+        scope="databases that were there in the period, as of its end or, if it is not over, as "
+        "of the instant above",
+        of_period=True,
+        query=AT_THE_END,
+    ),
+    Table(
+        "durations_of_period",
+        ("durations_key",),
+        'durations_key collate "C"',
+        RECOVERY,
+        "How long restores took, by type of database: percentiles, and how many within the target "
+        "of their time.",
+        scope="successful restores of the period of which a duration is known",
+        of_period=True,
+        query=DURATIONS,
+    ),
+    Table(
         "attestations",
         ("restore_key",),
         'checked_on, restore_key collate "C"',
@@ -119,8 +142,6 @@ TABLES = (
         " or (checked_on >= {first} and checked_on <= {last})",
         "checks made in the period, or of restores in it",
         of_period=True,
-        uses=("checked_on", "counted_at", "restore_key"),
-        is_optional=True,
     ),
     Table(
         "restores_by_day",
@@ -171,8 +192,6 @@ TABLES = (
         "seen_at < {end}",
         "all changes up to the end of the period",
         of_period=True,
-        uses=("change_key", "seen_at"),
-        is_optional=True,
     ),
     Table(
         "addon_recoverability",
@@ -199,11 +218,10 @@ TABLES = (
     ),
     Table(
         "completeness",
-        (),
-        "",
+        ("completeness_key",),
+        'completeness_key collate "C"',
         (*TESTS, "SOC 2 A1.2"),
         "The reconciliation: what the API listed beside the rows that are in the warehouse.",
-        is_optional=True,
     ),
     Table(
         "load_freshness",

@@ -13,7 +13,9 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
+from itertools import pairwise
+from math import ceil
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -163,10 +165,9 @@ def test_the_readme_answers_who_opens_the_zip_alone(made: Path) -> None:
     # What it sends a reader to is there.
     for name, columns in re.findall(r"(\w+)\.csv: ((?:\w+(?:, | and )?)+)", readme):
         assert f"{name}.csv" in readme
-        if f"{name}.csv: not loaded" not in readme:
-            known = set(rows(made, name)[0]) if rows(made, name) else set()
-            named = {word for word in re.findall(r"\w+", columns) if "_" in word}
-            assert not known or named <= known, (name, named - known)
+        known = set(rows(made, name)[0]) if rows(made, name) else set()
+        named = {word for word in re.findall(r"\w+", columns) if "_" in word}
+        assert not known or named <= known, (name, named - known)
     for control in CONTROLS:
         assert f"{control}: " in readme
     (tested,) = re.findall(r"2026-Q2: (\d+) of (\d+) databases", readme)
@@ -174,7 +175,113 @@ def test_the_readme_answers_who_opens_the_zip_alone(made: Path) -> None:
     proven = sum(e in {"within target", "over target", "time not known"} for e in evidence)
     assert tested == (str(proven), str(len([e for e in evidence if e != "out of scope"])))
     assert "not known whether the warehouse has all that the API listed" in " ".join(readme.split())
-    assert "attestations.csv: checked_by" in readme
+    assert "No attestation of a check is in this pack" in " ".join(readme.split())
+
+
+def test_state_at_the_end_is_that_of_the_attempts(
+    made: Path, report_of: Callable[[str], Report]
+) -> None:
+    warehouse = report_of("company").warehouse
+    start, end = (datetime(2026, month, 1, tzinfo=timezone.utc) for month in (4, 7))
+    states = rows(made, "state_at_period_end")
+    assert states
+    overdue = set()
+    for addon in warehouse.query("select * from addon_recoverability"):
+        key = addon["addon_key"]
+        attempts = warehouse.query(
+            f"select * from restore_attempts where source_addon_key = '{key}' "  # noqa: S608
+            "and counted_at < '2026-07-01T00:00Z' order by counted_at"
+        )
+        found = [state for state in states if state["addon_key"] == key]
+        if addon["known_since"] >= end or (
+            not addon["is_current"] and addon["last_seen_at"] < start
+        ):
+            assert not found
+            continue
+        (state,) = found
+        proofs = [attempt["counted_at"] for attempt in attempts if attempt["is_proof"]]
+        moments = [min([addon["known_since"], *proofs]), *proofs, end]
+        gaps = [
+            (later.date() - one.date()).days for one, later in pairwise(moments) if later >= start
+        ]
+        assert state["longest_days_without_proof"] == str(max(gaps)), key
+        assert state["proofs"] == str(sum(proof >= start for proof in proofs)), key
+        assert state["failures"] == str(
+            sum(a["outcome"] == "failed" and a["counted_at"] >= start for a in attempts)
+        )
+        days = (end.date() - proofs[-1].date()).days if proofs else None
+        assert state["days_since_proof"] == ("" if days is None else str(days)), key
+        (interval,) = warehouse.query(
+            "select drill_interval_days as days from restore_policy_periods "  # noqa: S608
+            f"where addon_key = '{key}' and valid_before is null"
+        )
+        is_overdue = not proofs or end - proofs[-1] > timedelta(days=float(interval["days"]))
+        assert state["is_overdue"] == str(is_overdue).lower(), key
+        if is_overdue and state["in_scope"] == "true" and state["is_waived"] == "false":
+            overdue.add(key)
+    assert overdue
+    readme = " ".join(text(made, "README.txt").split())
+    assert f" in scope and not waived, {len(overdue)} were overdue at its end" in readme
+
+
+def test_durations_of_the_period_are_those_of_its_attempts(made: Path) -> None:
+    minutes = sorted(
+        float(row["duration_minutes"])
+        for row in rows(made, "restore_attempts")
+        if row["outcome"] == "succeeded" and row["duration_minutes"] and row["source_addon_key"]
+    )
+    of_types = {row["durations_key"]: row for row in rows(made, "durations_of_period")}
+    every = of_types.pop("all")
+    assert (
+        int(every["restores"]) == len(minutes) == sum(int(r["restores"]) for r in of_types.values())
+    )
+    assert float(every["p50_minutes"]) == minutes[ceil(len(minutes) / 2) - 1]
+    assert float(every["longest_minutes"]) == minutes[-1]
+
+
+def test_what_came_after_the_period_changes_nothing_of_it(copied: Path, tmp_path: Path) -> None:
+    packs = []
+    for name, queries in (
+        ("as-it-was", ()),
+        (
+            "later",
+            (
+                "update refresh_info set as_of = as_of + interval 3000 days",
+                "update addon_recoverability set as_of = as_of + interval 3000 days",
+                """
+                    insert into restore_attempts select * replace (
+                        restore_key || '/later' as restore_key,
+                        counted_at + interval 1000 days as counted_at
+                    ) from restore_attempts
+                """,
+            ),
+        ),
+    ):
+        url = changed(copied, tmp_path / f"{name}.duckdb", *queries)
+        packs.append(tmp_path / f"{name}.zip")
+        main(
+            ["evidence", url, "--from", "2025-10-01", "--to", "2025-12-31", "--out", str(packs[-1])]
+        )
+    for table in TABLES:
+        if table.query:
+            assert rows(packs[0], table.name)
+            assert text(packs[0], table.file) == text(packs[1], table.file)
+
+
+def test_state_of_a_period_that_is_not_over_is_that_of_the_instant(
+    copied: Path, tmp_path: Path
+) -> None:
+    instant = "2026-05-15T12:00:00.000Z"
+    moved = [
+        f"update {mart} set as_of = timestamp with time zone '{instant}'"  # noqa: S608
+        for mart in ("refresh_info", "addon_recoverability")
+    ]
+    out = tmp_path / "pack.zip"
+    main(["evidence", changed(copied, tmp_path / "m.duckdb", *moved), *GIVEN, "--out", str(out)])
+    proofs = [row["last_proof_at"] for row in rows(out, "state_at_period_end")]
+    assert "2026-05" in max(proofs)
+    assert max(proofs) <= instant
+    assert "were overdue at the instant above" in " ".join(text(out, "README.txt").split())
 
 
 def test_each_control_has_files(made: Path) -> None:
@@ -183,29 +290,40 @@ def test_each_control_has_files(made: Path) -> None:
     assert all(table.controls for table in TABLES)
 
 
-def test_tables_of_other_parts_are_taken_where_they_are(copied: Path, tmp_path: Path) -> None:
-    path = tmp_path / "more.duckdb"
+def changed(copied: Path, path: Path, *queries: str) -> str:
+    """Return the URL of a copy of the marts that these queries have changed."""
     shutil.copy(copied, path)
     with duckdb.connect(path) as connection:
         connection.execute("set schema = 'restore_analytics'")
-        for table in ("attestations", "completeness"):
-            connection.execute(f"drop table {table}")
-        connection.execute("""
+        connection.execute("set TimeZone = 'UTC'")
+        for query in queries:
+            connection.execute(query)
+    return f"duckdb:///{path}"
+
+
+def test_attestations_and_the_ledger_are_told(copied: Path, tmp_path: Path) -> None:
+    url = changed(
+        copied,
+        tmp_path / "more.duckdb",
+        "drop table attestations",
+        """
             create table attestations as
             select
                 'r' || n as restore_key, date '2026-03-01' + cast(n * 60 as integer) as checked_on,
                 cast(null as timestamp with time zone) as counted_at, 'Ana' as checked_by
             from range(4) as numbers(n)
-        """)
-        connection.execute("""
+        """,
+        "drop table completeness",
+        """
             create table completeness as
             select
                 'restores/shop/orders' as completeness_key, 'shop/orders' as addon_key,
                 'rows missing' as answer, 3 as listed, 2 as present, 1 as missing,
                 '9.9' as tap_version
-        """)
+        """,
+    )
     out = tmp_path / "pack.zip"
-    main(["evidence", f"duckdb:///{path}", *GIVEN, "--out", str(out)])
+    main(["evidence", url, *GIVEN, "--out", str(out)])
     assert [row["restore_key"] for row in rows(out, "attestations")] == ["r1", "r2"]
     assert rows(out, "completeness")[0]["present"] == "2"
     assert json.loads(text(out, "versions.json"))["tap"] == ["9.9"]

@@ -322,7 +322,7 @@ def test_exposure_has_each_table_that_the_report_reads() -> None:
         path.stem for folder in ("marts", "history") for path in MODELS.glob(f"{folder}/*.sql")
     }
     selected = set(re.findall(r"\bfrom (\w+)", queries)) | set(ORDERED_BY)
-    assert named == models & (selected | {table.mart for table in TABLES})
+    assert named == models & (selected | {table.name for table in TABLES})
 
 
 def test_the_version_that_the_marts_tell_is_that_of_the_package() -> None:
