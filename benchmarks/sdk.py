@@ -24,7 +24,7 @@ from singer_sdk.singerlib import RecordMessage, StateMessage
 from typing_extensions import override
 
 from tap_northflank_restores.messages import MessageWriter
-from tap_northflank_restores.sdk import PRIVATE_NAMES
+from tap_northflank_restores.sdk import PRIVATE_NAMES, PRIVATE_NAMES_OF_TAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -245,7 +245,8 @@ offer instead. Measured with singer-sdk {sdk} on Python {python}, in CPU time, t
 runs. Nothing is read over HTTP.
 
 The private names of `Stream` that the tap overrides or calls are in
-[`sdk.py`](../tap_northflank_restores/sdk.py): {names}. A test fails when one of them changes.
+[`sdk.py`](../tap_northflank_restores/sdk.py): {names}. Of `Tap` they are {names_of_tap}. A test
+fails when one of them changes.
 
 ## 1. A state that grows linearly
 
@@ -332,6 +333,7 @@ def document(found: Found) -> str:
         sdk=found.sdk,
         python=found.python,
         names=", ".join(f"`{name}`" for name in PRIVATE_NAMES),
+        names_of_tap=", ".join(f"`{name}`" for name in PRIVATE_NAMES_OF_TAP),
         growth=_table(head, growth),
         state=_table(("step", "ms"), _rounded(found.state, 2)),
         writers=_table(("writer", "µs a record"), _rounded(found.writers, 2)),
