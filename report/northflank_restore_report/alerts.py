@@ -118,12 +118,17 @@ class Alerts:
     def news(self, record: Record, jobs: Iterable[Job]) -> News:
         """Return what to tell a destination of which a record is kept."""
         watched = self.watched
-        if watched and record.as_of and watched.as_of < record.as_of:
-            # A look back, or another run that was quicker: what they say has been told or is past.
-            watched = None
         states, kinds = [state_of_job(job, self.after) for job in jobs], {JOB}
+        of_marts = states_of(watched, self.now, self.longest) if watched else []
+        # Marts that were once computed for a future instant must not silence all until then.
+        if watched and record.as_of and watched.as_of < record.as_of <= self.now:
+            # A look back, or another run that was quicker: what they say has been told or is past.
+            # That nobody computes them any more is news all the same.
+            states += [state for state in of_marts if state.kind == MARTS]
+            kinds.add(MARTS)
+            watched = None
         if watched:
-            states += states_of(watched, self.now, self.longest)
+            states += of_marts
             kinds |= {DATABASE, PART, MARTS}
             if record.as_of is None:
                 known = {state.subject: state.now for state in states}

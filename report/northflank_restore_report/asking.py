@@ -26,6 +26,9 @@ FAILED, WRONG_USE, NOT_SO = 1, 2, 3
 MAX_AGE_HOURS = 26
 """How old the marts may be: a build a day, and some time for it."""
 
+MOST_HOURS = 100_000
+"""Eleven years, for who does not want to be told."""
+
 REPEATING = ("unrecognized arguments", "is neither a command nor", ": invalid ")
 """What is in an error that repeats an argument."""
 
@@ -52,11 +55,18 @@ def add_max_age(found: Parser) -> None:
     """Add the option of how old the marts may be."""
     found.add_argument(
         "--max-age",
-        type=float,
+        type=_hours,
         default=MAX_AGE_HOURS,
         metavar="HOURS",
         help="how long ago the marts may have been computed (%(default)s)",
     )
+
+
+def _hours(text: str) -> float:
+    hours = float(text)
+    if not 0 < hours <= MOST_HOURS:
+        raise argparse.ArgumentTypeError(f"it takes hours, more than 0 and at most {MOST_HOURS}")
+    return hours
 
 
 def read(found: Parser, arguments: list[str]) -> tuple[argparse.Namespace, str]:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from northflank_restore_report.watched import Database
 
 
+JUDGED = VERDICTS[: VERDICTS.index("proven") + 1]
+"""The verdicts that can be worse or better: not that a database is waived, out of scope or gone."""
+
+
 def main(arguments: list[str], prog: str) -> int:
     """Print a line for each database that is worse than allowed, and end with 3 if there is one.
 
@@ -23,9 +27,9 @@ def main(arguments: list[str], prog: str) -> int:
     parser = asking.parser(prog, (main.__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--worse-than",
-        choices=VERDICTS,
+        choices=JUDGED,
         metavar="VERDICT",
-        help=f"fail on each that is worse than this one; the worst first: {', '.join(VERDICTS)}. "
+        help=f"fail on each that is worse than this one; the worst first: {', '.join(JUDGED)}. "
         "By default on each that needs action",
     )
     parser.add_argument(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from northflank_restore_report.errors import ReportError
@@ -58,10 +58,12 @@ def read_options(arguments: list[str], prog: str) -> argparse.Namespace:
 
 def _day(text: str) -> date:
     try:
-        return date.fromisoformat(text)
-    except ValueError:
+        day = date.fromisoformat(text)
+        day + timedelta(days=1)  # The period ends with it.
+    except (OverflowError, ValueError):
         message = f"{text!r} is no day such as 2026-06-30"
         raise argparse.ArgumentTypeError(message) from None
+    return day
 
 
 def main(arguments: list[str], prog: str) -> int:

@@ -408,6 +408,13 @@ def read(warehouse: Warehouse) -> Findings:
             "The marts are of two runs, of which the later one failed or is not done yet: make "
             "them anew with ./dev meltano run dbt-postgres:build"
         )
+    quarters = _rows(warehouse, Quarter, QUARTERS)
+    said = {addon.verdict for addon in addons} | {quarter.evidence for quarter in quarters}
+    if unknown := sorted(said.difference(VERDICTS, EVIDENCE)):
+        raise MartsError(
+            f"The marts are of another version of the models, which says {unknown[0]!r}: take the "
+            "report and the models of one version"
+        )
     restored = {addon.team_id or "" for addon in addons if addon.attempts}
     readings = _rows(warehouse, Reading, READINGS)
     return Findings(
@@ -415,7 +422,7 @@ def read(warehouse: Warehouse) -> Findings:
         engine=warehouse.engine,
         warehouse=warehouse.name,
         addons=addons,
-        quarters=_rows(warehouse, Quarter, QUARTERS),
+        quarters=quarters,
         days=_rows(warehouse, Day, DAYS),
         durations=_rows(warehouse, Durations, DURATIONS),
         stale=_rows(warehouse, Part, STALE),

@@ -147,10 +147,15 @@ def _checked(opened: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     if manifest["form"] != FORM or {**listed, MANIFEST: sums[MANIFEST]} != sums:
         raise PackError(f"{path} was changed: {MANIFEST} and {SUMS} do not agree")
     # What is between the files, such as their times, is as we would write it.
-    with _beside(path, elsewhere=True) as again:
-        _zip(((name, opened.open(name)) for name in names), again)
-        if _sha256(again) != _sha256(path):
-            raise PackError(f"{path} was changed: the zip around its files is another one")
+    try:
+        with _beside(path, elsewhere=True) as again:
+            _zip(((name, opened.open(name)) for name in names), again)
+            same = _sha256(again) == _sha256(path)
+    except OSError as error:
+        reason = f"no copy of it could be written, {error.strerror or error}"
+        raise PackError(f"{path} cannot be checked: {reason}; TMPDIR says where") from error
+    if not same:
+        raise PackError(f"{path} was changed: the zip around its files is another one")
     return manifest
 
 

@@ -16,8 +16,18 @@ if TYPE_CHECKING:
 SHOWN = 20
 """Rows of a file that are named, and then how many more there are."""
 
-UNCOMPARED = {"as_of"}
-"""Columns that differ in each pack of another instant."""
+UNCOMPARED = {
+    "age_hours",
+    "as_of",
+    "backups_read_at",
+    "days_since_success",
+    "last_read_at",
+    "last_seen_at",
+    "newest_age_hours",
+    "newest_backup_age_hours",
+    "read_at",
+}
+"""Columns that differ in each pack of another instant, with nothing that happened."""
 
 Rows = dict[tuple[str, ...], dict[str, str]]
 

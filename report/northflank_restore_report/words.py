@@ -75,8 +75,16 @@ def age(hours: float | None) -> str:
 
 
 def sentence(text: str) -> str:
-    """Write the days and minutes of a reason of the marts as all others."""
-    text = re.sub(
-        r"\b(\d{4})-(\d\d)-(\d\d)\b", lambda found: day(date.fromisoformat(found[0])), text
-    )
-    return re.sub(r"\b(\d+(?:\.\d+)?) min\b", lambda found: duration(float(found[1])), text)
+    """Write the days and minutes of a reason of the marts as all others.
+
+    A reason may have an id or a user's words in it, so what only looks like a day stays.
+    """
+    text = re.sub(r"(?<![\w/-])\d{4}-\d\d-\d\d(?![\w-])", _day, text)
+    return re.sub(r"\b(\d{1,9}(?:\.\d+)?) min\b", lambda found: duration(float(found[1])), text)
+
+
+def _day(found: re.Match[str]) -> str:
+    try:
+        return day(date.fromisoformat(found[0]))
+    except ValueError:
+        return found[0]

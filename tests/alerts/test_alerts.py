@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -222,6 +222,30 @@ def test_a_look_back_tells_nothing(marts: Marts, receiver: Receiver, run: Run) -
     marts.write(WELL, as_of=AS_OF + timedelta(hours=1))
     assert run("alerts")[1] == "ops: nothing new\n"
     assert len(receiver.titles()) == 1
+
+
+def test_marts_of_the_future_do_not_silence_those_of_today(
+    marts: Marts, receiver: Receiver, run: Run
+) -> None:
+    marts.write(WELL, as_of=datetime.now(timezone.utc) + timedelta(days=200))
+    run("alerts")
+    marts.write({**WELL, "shop/orders": "failing"})
+    run("alerts")
+    run("alerts")
+    assert receiver.titles()[1:] == ["Restores: 1 failing"]
+
+
+def test_a_look_back_that_stays_is_told_for_old_marts(
+    marts: Marts, receiver: Receiver, run: Run
+) -> None:
+    marts.write(WELL)
+    run("alerts")
+    back = AS_OF - timedelta(days=90)
+    with_failing = {**WELL, "shop/orders": "failing"}
+    marts.write(with_failing, as_of=back, age=timedelta(days=30))
+    run("alerts")
+    run("alerts")
+    assert receiver.titles()[1:] == ["Restores: 1 stale"]
 
 
 def test_a_verdict_of_newer_models_finds_its_place_by_its_rank(

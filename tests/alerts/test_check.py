@@ -59,15 +59,29 @@ def test_a_pattern_narrows_it(marts: Marts, run: Run) -> None:
     assert (code, out, err.count("\n")) == (2, "", 1)
 
 
-@pytest.mark.parametrize("than", VERDICTS)
+@pytest.mark.parametrize("than", VERDICTS[:8])
 def test_the_order_is_that_of_the_marts(marts: Marts, run: Run, than: str) -> None:
     marts.write({f"shop/{rank}": verdict for verdict, rank in RANKS.items()})
     code, out, _ = run("check", "--worse-than", than)
-    worse = [rank for rank in RANKS.values() if rank < min(RANKS[than], RANKS["out of scope"])]
+    worse = [rank for rank in RANKS.values() if rank < RANKS[than]]
     assert [line.partition(":")[0] for line in out.splitlines()[:-1]] == [
         f"shop/{r}" for r in worse
     ]
     assert code == (3 if worse else 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--worse-than", "waived"),
+        ("--worse-than", "deleted"),
+        *(("--max-age", hours) for hours in ("inf", "nan", "1e12", "0", "soon")),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_wrong_use(run: Run, options: tuple[str, str]) -> None:
+    code, out, err = run("check", *options)
+    assert (code, out) == (2, "")
+    assert f"argument {options[0]}" in err.splitlines()[-1]
 
 
 def test_a_verdict_of_newer_models_counts_if_it_needs_action(marts: Marts, run: Run) -> None:

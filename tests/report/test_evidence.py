@@ -23,7 +23,8 @@ import pytest
 
 from northflank_restore_report.__main__ import main
 from northflank_restore_report.evidence_tables import CONTROLS, TABLES, Period
-from northflank_restore_report.pack import MANIFEST, SUMS, PackError, verify
+from northflank_restore_report.pack import MANIFEST, SUMS, Pack, PackError, verify
+from northflank_restore_report.pack_difference import differences
 from tests.report.duckdb_copy import copy_marts
 
 if TYPE_CHECKING:
@@ -437,6 +438,7 @@ def test_what_differs_from_an_earlier_pack_is_named(
         ([], "which period?"),
         (["--from", "2026-04-01"], "which period?"),
         (["--from", "2026-13-01", "--to", "2026-06-30"], "is no day such as"),
+        (["--from", "2026-01-01", "--to", "9999-12-31"], "is no day such as"),
         (["--from", "2026-07-01", "--to", "2026-06-30"], "before it begins"),
         (["--verify", "x.zip", "--to", "2026-06-30"], "writes no pack"),
         ([*GIVEN, "--digest", "x"], "what --verify must find"),
@@ -468,3 +470,41 @@ def test_a_period_that_is_not_over_says_so(copied: Path, tmp_path: Path) -> None
     main(["evidence", f"duckdb:///{copied}", *given])
     assert "The period was not over" in text(out, "README.txt")
     assert {row["quarter"] for row in rows(out, "restore_drill_evidence")} == {"2026-Q2", "2026-Q3"}
+
+
+def test_a_full_disk_is_not_taken_for_a_change(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "not-there"))
+    with pytest.raises(PackError, match="cannot be checked: no copy of it could be written"):
+        verify(made)
+
+
+def test_a_verdict_of_another_version_is_one_line(copied: Path, tmp_path: Path) -> None:
+    query = "update addon_recoverability set verdict = 'at risk'"
+    url = changed(copied, tmp_path / "other.duckdb", query)
+    assert "which says 'at risk'" in failure(url, *GIVEN, "--out", str(tmp_path / "pack.zip"))
+
+
+def test_what_only_follows_the_instant_is_no_difference(made: Path, tmp_path: Path) -> None:
+    later = tmp_path / "later.zip"
+    earlier = verify(made)
+
+    def age(files: dict[str, bytes]) -> None:
+        text = files["addon_recoverability.csv"].decode("utf-8-sig")
+        found = list(csv.DictReader(io.StringIO(text, newline="")))
+        for row in found:
+            row["days_since_success"] = "999"
+        out = io.StringIO(newline="")
+        writer = csv.DictWriter(out, found[0])
+        writer.writeheader()
+        writer.writerows(found)
+        files["addon_recoverability.csv"] = out.getvalue().encode()
+
+    rewritten(made, later, age)
+    manifest = json.loads(json.dumps(earlier.manifest))
+    for file in manifest["files"]:
+        if file["name"] == "addon_recoverability.csv":
+            file["sha256"] = "another"
+    lines = differences(earlier, Pack(later, "", manifest))
+    assert not any("addon_recoverability" in line for line in lines)

@@ -77,3 +77,17 @@ def test_age(hours: float | None, expected: str) -> None:
 def test_days_and_minutes_of_a_reason_are_written_as_all_others() -> None:
     assert words.sentence("Due since 2026-05-01") == "Due since 1 May 2026"
     assert words.sentence("150 min over the target") == "2 h 30 min over the target"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No check on 2026-31-12",
+        "restored into shop/orders-2026-01-15",
+        "restored into drills/2026-01-15",
+        "By the rule 2026-01-15-caches",
+        f"{'9' * 400} min",
+    ],
+)
+def test_what_only_looks_like_a_day_stays(text: str) -> None:
+    assert words.sentence(text) == text
