@@ -77,6 +77,42 @@ def check(seeds: Path) -> None:
     _check_that_attested_is_there(attestations, {addon[:2] for addon in addons})
 
 
+def check_tables(seeds: Path) -> None:
+    """End the program if an earlier release made a seed's table without a column of its file.
+
+    Args:
+        seeds: folder of the seeds.
+
+    Raises:
+        SystemExit: a table lacks a column.
+    """
+    for name in COLUMNS:
+        _check_table(seeds / name)
+
+
+def _check_table(path: Path) -> None:
+    if not path.exists():
+        return
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        asked = {name.lower() for name in next(csv.reader(file), ())}
+    marts = os.environ.get("DBT_SCHEMA", "restore_analytics")
+    connection = _connect()
+    if connection is None:
+        return
+    cursor = connection.cursor()
+    cursor.execute(
+        "select column_name from information_schema.columns "  # noqa: S608 - names of ours
+        f"where table_schema = '{marts}' and table_name = '{path.stem}'"
+    )
+    there = {name.lower() for (name,) in cursor.fetchall()}
+    connection.close()
+    if there and not asked <= there and asked <= set(COLUMNS[path.name]):
+        sys.exit(
+            f"The table {marts}.{path.stem} is of another release of these models: build once with "
+            "--full-refresh"
+        )
+
+
 def _rows(path: Path) -> list[Row]:
     if not path.exists():
         return []

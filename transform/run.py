@@ -54,7 +54,10 @@ def main() -> None:
         sys.path.insert(0, here)
         import rules  # type: ignore[import-not-found] # noqa: PLC0415 - beside this file
 
-        rules.check(Path(os.environ["DBT_PROJECT_DIR"]) / "seeds")
+        seeds = Path(os.environ["DBT_PROJECT_DIR"]) / "seeds"
+        if {"--full-refresh", "-f"}.isdisjoint(sys.argv):
+            rules.check_tables(seeds)
+        rules.check(seeds)
 
     if "build" in sys.argv[1:]:
         # Unit tests try the models and not the warehouse; `run.py test` runs them.

@@ -26,8 +26,8 @@ FAILED, WRONG_USE, NOT_SO = 1, 2, 3
 MAX_AGE_HOURS = 26
 """How old the marts may be: a build a day, and some time for it."""
 
-MOST_HOURS = 100_000
-"""Eleven years, for who does not want to be told."""
+MOST_HOURS = 1_000_000
+"""A century, for people who do not want to be told."""
 
 REPEATING = ("unrecognized arguments", "is neither a command nor", ": invalid ")
 """What is in an error that repeats an argument."""

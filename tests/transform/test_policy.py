@@ -117,6 +117,9 @@ def test_type_is_out_of_scope_where_no_project_is_named(engine: Warehouse) -> No
 
 
 def test_closed_quarter_keeps_the_defaults_of_its_time(engine: Warehouse) -> None:
+    # A file of an earlier release, which is built twice.
+    seed = engine.project / "seeds" / "restore_policies.csv"
+    seed.write_text(seed.read_text().replace(",attestation_required", ""))
     engine.load(account())
     engine.build(UNTESTED, as_of=AS_OF)
     engine.build(UNTESTED, as_of=AS_OF, rto_minutes=10)
