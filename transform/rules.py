@@ -94,7 +94,10 @@ def _check_table(path: Path) -> None:
     if not path.exists():
         return
     with path.open(newline="", encoding="utf-8-sig") as file:
-        asked = {name.lower() for name in next(csv.reader(file), ())}
+        rows = csv.reader(file)
+        asked = {name.lower() for name in next(rows, ())}
+        if not any(rows):
+            return  # Nothing is put into the table.
     marts = os.environ.get("DBT_SCHEMA", "restore_analytics")
     connection = _connect()
     if connection is None:

@@ -193,6 +193,7 @@ def test_what_tells_the_outcome_must_be_there(column: str, world: World, engine:
 
 @pytest.mark.parametrize("table", ["restore_attempts", "restore_policies"])
 def test_table_of_another_release_is_named(table: str, world: World, engine: Warehouse) -> None:
+    engine.set_rules({"rule": "all", "rto_minutes": 90})
     engine.load(rows_of(world))
     engine.build("--exclude-resource-type=test", as_of=world.now)
     column = {"restore_attempts": "is_proof", "restore_policies": "attestation_required"}[table]
