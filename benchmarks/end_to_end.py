@@ -432,6 +432,7 @@ def lines(found: EndToEnd) -> Iterator[str]:
         yield "| pipeline | sync | wall s | x | CPU s | x | of it PostgreSQL | MB | rows | n |"
         yield "|---|---|---|---|---|---|---|---|---|---|"
         yield from (f"| {' | '.join(cells)} |" for cells in _cells(loads.syncs))
+        yield from _floor(loads.syncs)
         yield ""
     yield "### The answers\n"
     yield "Seconds of the models with their tests, and of the page.\n"
@@ -441,6 +442,19 @@ def lines(found: EndToEnd) -> Iterator[str]:
         walls = (each.models.wall, each.again.wall, each.page.wall, each.models.cpu)
         yield f"| {each.what} | {' | '.join(f'{wall:.1f}' for wall in walls)} |"
     yield ""
+
+
+def _floor(syncs: Iterable[Load]) -> Iterator[str]:
+    """Say how much of a first sync is the loader's, if it was measured alone."""
+    first = {load.pipeline: load for load in syncs if not load.again}
+    if alone := first.get(VARIANTS[0].name):
+        tap, dlt = first[PIPELINES[0].name], first[PIPELINES[-1].name]
+        yield (
+            f"\nThe loader alone takes {alone.wall / tap.wall:.2f} of the wall of a first sync of "
+            f"this tap, and {alone.cpu / tap.cpu:.2f} of its CPU. Beside dlt that is "
+            f"{alone.wall / dlt.wall:.2f} and {alone.cpu / dlt.cpu:.2f}: with this loader no tap "
+            "can come below."
+        )
 
 
 def _cells(syncs: Iterable[Load]) -> Iterator[list[str]]:

@@ -10,7 +10,18 @@ import pytest
 
 from benchmarks.account import Account
 from benchmarks.account import World as Regular
-from benchmarks.end_to_end import PIPELINES, Answers, EndToEnd, Load, Loads, check, lines, truth
+from benchmarks.end_to_end import (
+    PIPELINES,
+    VARIANTS,
+    Answers,
+    EndToEnd,
+    Load,
+    Loads,
+    check,
+    goals,
+    lines,
+    truth,
+)
 from benchmarks.end_to_end import warehouse as running
 from benchmarks.process import Cost
 from simulator import World
@@ -18,6 +29,7 @@ from simulator import World
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from benchmarks.end_to_end import Pipeline
     from simulator import Server
 
 SMALL = Regular(1, 2, 3)
@@ -94,3 +106,24 @@ def test_the_answers_have_a_line_for_each_warehouse() -> None:
     cost = Cost(2, 1, 1, 0)
     text = "\n".join(lines(EndToEnd(False, [], [Answers(300, 18_000, cost, cost, cost)])))
     assert "| 300 addons, 18,000 restores | 2.0 | 2.0 | 2.0 | 1.0 |" in text
+
+
+def test_the_loader_alone_says_what_no_tap_can_better() -> None:
+    def load(pipeline: Pipeline, wall: float, *, again: bool = False) -> Load:
+        return Load(pipeline.name, again, costs=[Cost(wall, wall, 1, 0)], server_cpu=[0])
+
+    syncs = [load(PIPELINES[0], 4), load(PIPELINES[-1], 5), load(VARIANTS[0], 3)]
+    syncs += [load(each, 1, again=True) for each in (PIPELINES[0], PIPELINES[-1], VARIANTS[0])]
+    found = EndToEnd(False, [Loads("w", 6, syncs)], [])
+    assert "The loader alone takes 0.75 of the wall" in "\n".join(lines(found))
+    assert "Beside dlt that is 0.60" in "\n".join(lines(found))
+    measured = {goal: (ratio, most) for goal, ratio, most in goals(found)}
+    assert measured["into PostgreSQL, first sync: wall ≤ 0.6 x dlt's"] == (0.8, 0.6)
+    assert measured["into PostgreSQL, unchanged sync: CPU ≤ 0.4 x dlt's"] == (1, 0.4)
+
+
+def test_the_loader_alone_gets_what_the_tap_wrote(server: Server, tmp_path: Path) -> None:
+    server.world = World.fan_out(1, 1, 2)
+    command = VARIANTS[0].command(Account(server.url, server.token, 0), tmp_path, "postgresql:///x")
+    assert (tmp_path / "messages").read_text().count('"type":"RECORD","stream":"restores"') == 2
+    assert command[-1].endswith(" --config target.json < messages")
