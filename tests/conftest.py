@@ -23,9 +23,18 @@ FOREIGN = (
 )
 
 
+LONG = ("deploy", "orchestrate", "docs", "pipeline", "transform", "report", "package", "alerts")
+"""Folders whose tests start Meltano, dbt or a browser; those that wait most first."""
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """Use more workers than cores: the tests wait for processes more than they compute."""
     return min(8, (os.cpu_count() or 1) + 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes long first, so that no worker is left with it alone in the end."""
+    items.sort(key=lambda item: next((n for n, p in enumerate(LONG) if p in item.path.parts), 99))
 
 
 @pytest.fixture(scope="session")
