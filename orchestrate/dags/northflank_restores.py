@@ -20,14 +20,21 @@ MARTS = [
     Asset(f"northflank_restores/{mart}")
     for mart in (
         "addon_recoverability",
+        "addon_verdicts",
+        "attestations",
         "backup_status",
+        "completeness",
         "daily_restore_activity",
         "data_problems",
         "load_freshness",
         "refresh_info",
         "restore_attempts",
         "restore_drill_evidence",
+        "restore_durations",
+        "restore_policy_periods",
+        "restore_policy_rules",
         "restore_timestamp_readings",
+        "restores_by_day",
     )
 ]
 

@@ -219,7 +219,7 @@ def _show(
 def _store(options: argparse.Namespace, url: str) -> Store:
     if options.state:
         return InFile(options.state)
-    if not url.startswith("postgres"):
+    if url.lower().startswith("duckdb:"):
         raise ToldError("What was told is kept in a PostgreSQL only: give --state with a file")
     return InWarehouse(url, options.schema, make=not options.dry_run)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from northflank_restore_report.options import (
     DSN,
     URL,
+    Parser,
     add_warehouse,
     check_warehouse,
     warehouse_url,
@@ -28,20 +29,6 @@ MAX_AGE_HOURS = 26
 
 MOST_HOURS = 1_000_000
 """A century, for people who do not want to be told."""
-
-REPEATING = ("unrecognized arguments", "is neither a command nor", ": invalid ")
-"""What is in an error that repeats an argument."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Options of which none is repeated in an error: one may have been a URL with a secret."""
-
-    def error(self, message: str) -> NoReturn:
-        """End with a line."""
-        if any(part in message for part in REPEATING):
-            option = message.partition(": ")[0] if message.startswith("argument ") else "arguments"
-            message = f"{option}: there is one that the command does not take, see --help"
-        super().error(message)
 
 
 def parser(prog: str, description: str) -> Parser:

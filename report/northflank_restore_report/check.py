@@ -44,15 +44,19 @@ def main(arguments: list[str], prog: str) -> int:
     if datetime.now(timezone.utc) - watched.refreshed_at > asking.max_age(options):
         at = words.instant(watched.refreshed_at)
         return asking.failed(f"The marts were computed too long ago, {at}: make them anew")
+    if stale := next((part for part in watched.parts if part.is_stale), None):
+        at = words.instant(stale.last_read_at)
+        return asking.failed(f"The part {stale.part_key} was last read too long ago, {at}: sync")
     databases = [row for row in watched.current if fnmatchcase(row.addon_key, options.only)]
-    if not databases and options.only != "*":
-        return asking.failed("No database in scope fits the pattern of --only", asking.WRONG_USE)
+    if not databases:
+        return asking.failed(f"No database in scope fits {options.only}", asking.WRONG_USE)
     worse = [row for row in databases if is_worse(row, options.worse_than)]
     for row in worse:
         sys.stdout.write(f"{row.addon_key}: {row.verdict}; {words.sentence(row.reason)}\n")
     limit = f"worse than {options.worse_than}" if options.worse_than else "to act on"
     of = words.count(len(databases), "database")
-    sys.stdout.write(f"{len(worse):,} of {of} {limit}\n")
+    at = words.instant(watched.as_of)
+    sys.stdout.write(f"{len(worse):,} of {of} {limit}. As of {at}.\n")
     return asking.NOT_SO if worse else 0
 
 

@@ -118,7 +118,9 @@ def destinations(file: Path | None) -> list[Destination]:
     found = [match for match in matches if match]
     if len(found) < len(words):
         number = matches.index(None) + 1
-        raise DestinationsError(f"No URL of Apprise in {source}: the {number}. of {len(words)}")
+        raise DestinationsError(
+            f"Entry {number} of {len(words)} in {source} is not a URL of Apprise"
+        )
     if len(found) > 1 and not all(match["name"] for match in found):
         raise DestinationsError(f"Of several URLs in {source} each needs a name: name=url")
     all_ = [Destination(match["name"] or ONLY, match["url"]) for match in found]

@@ -11,6 +11,7 @@ from northflank_restore_report.errors import ReportError
 from northflank_restore_report.options import (
     DSN,
     URL,
+    Parser,
     add_warehouse,
     check_warehouse,
     warehouse_url,
@@ -25,7 +26,7 @@ evidence --verify PACK.zip --compare OLD.zip    and say what differs from an ear
 
 def read_options(arguments: list[str], prog: str) -> argparse.Namespace:
     """Return the options; wrong ones end the process with a line and exit code 2."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=prog,
         description="Write evidence for an audit into one zip, or check it.",
         epilog=EPILOG,

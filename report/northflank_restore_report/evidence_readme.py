@@ -59,7 +59,7 @@ def _in_the_period(contents: Contents) -> Iterator[str]:
     yield from _wrapped(f"{attempts}{f': {told}' if told else ''}.")
     finished = outcomes["succeeded"] + outcomes["failed"]
     yield from _wrapped(
-        f"Failed: {outcomes['failed']:,} of {finished:,} that came to an end "
+        f"Failed: {outcomes['failed']:,} of {finished:,} that succeeded or failed "
         f"({words.share(outcomes['failed'], finished)})."
     )
     first, last = period.quarters
@@ -81,8 +81,9 @@ def _in_the_period(contents: Contents) -> Iterator[str]:
     yield from _wrapped(_at_the_end(contents))
     changed = [row for row in findings.changes if first <= row.quarter <= last]
     if changed:
+        databases = words.count(len({row.addon_key for row in changed}), "database")
         yield from _wrapped(
-            f"After they were closed, these quarters changed for {len(changed):,} databases: see "
+            f"After they were closed, these quarters changed for {databases}: see "
             "evidence_changes.csv."
         )
 
@@ -122,7 +123,10 @@ def _questions(contents: Contents) -> Iterator[str]:
             ),
         ),
         (
-            "Which have not been restored in time (90 days, or what its rule says)?",
+            (
+                "Which have not been restored in time "
+                f"({contents.findings.info.overdue_after_days} days, or what its rule says)?"
+            ),
             (
                 "addon_recoverability.csv: is_overdue is true, where the verdict is not waived, "
                 "out of scope or deleted; drill_interval_days is the interval, and reason says "

@@ -59,6 +59,12 @@ INCOMPLETE_SHOWN = 5
 FEW = 20
 """Of fewer restores the slowest is shown, as a 95th percentile would be made up between two."""
 
+OF_TWO_RUNS = (
+    "The marts are of two runs, of which the later one failed or is not done yet: make them anew "
+    "with ./dev meltano run dbt-postgres:build"
+)
+"""What ends a command that finds marts of different instants."""
+
 T = TypeVar("T")
 
 
@@ -77,6 +83,15 @@ class Info:
     later_attempts: int
     default_target_minutes: float
     overdue_after_days: int
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """What `refresh_info` says of `restore_attempts`, which is made long before it."""
+
+    attempts: int
+    undated_attempts: int
+    ambiguous_attempts: int
 
 
 @dataclass(frozen=True)
@@ -243,6 +258,7 @@ class Answer:
 
     answer: str
     lists: int
+    earliest_read_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -320,7 +336,9 @@ class Findings(NamedTuple):
         whole = lists.get("complete", 0) + lists.get("nothing listed", 0)
         of = words.count(sum(lists.values()), "list")
         if not self.incomplete:
-            return f"The warehouse has all that the API listed, in {of}"
+            dates = [row.earliest_read_at for row in self.answers if row.earliest_read_at]
+            when = f"; the earliest was read on {words.day(min(dates))}" if dates else ""
+            return f"The warehouse has all that the API listed, in {of}{when}"
         rest = [
             f"{row.completeness_key} ({row.answer}{f': {row.missing:,}' if row.missing else ''})"
             for row in self.incomplete[:INCOMPLETE_SHOWN]
@@ -384,13 +402,25 @@ VERDICTS_THEN = """
 select {columns} from addon_verdicts order by verdict_rank, addon_key collate "C"
 """
 ANSWERS = """
-select answer, count(*) as lists from completeness group by answer order by answer collate "C"
+select {columns} from (
+    select answer, count(*) as lists, min(case when is_current then read_at end) as earliest_read_at
+    from completeness group by answer
+) as answers order by answer collate "C"
 """
 INCOMPLETE = """
 select {columns} from completeness where answer not in ('complete', 'nothing listed')
 order by coalesce(missing, 0) desc, completeness_key collate "C"
 """
 READINGS = 'select {columns} from restore_timestamp_readings order by team_id collate "C"'
+
+
+COUNTS = """
+select
+    count(*) as attempts,
+    count(case when counted_at is null then 1 end) as undated_attempts,
+    count(case when source_basis = 'ambiguous' then 1 end) as ambiguous_attempts
+from restore_attempts
+"""
 
 
 def read(warehouse: Warehouse) -> Findings:
@@ -404,10 +434,7 @@ def read(warehouse: Warehouse) -> Findings:
         raise MartsError("The mart refresh_info is empty: make the marts anew")
     addons = _rows(warehouse, Addon, ADDONS)
     if any(addon.as_of != infos[0].as_of for addon in addons):
-        raise MartsError(
-            "The marts are of two runs, of which the later one failed or is not done yet: make "
-            "them anew with ./dev meltano run dbt-postgres:build"
-        )
+        raise MartsError(OF_TWO_RUNS)
     quarters = _rows(warehouse, Quarter, QUARTERS)
     said = {addon.verdict for addon in addons} | {quarter.evidence for quarter in quarters}
     if unknown := sorted(said.difference(VERDICTS, EVIDENCE)):
@@ -415,6 +442,10 @@ def read(warehouse: Warehouse) -> Findings:
             f"The marts are of another version of the models, which says {unknown[0]!r}: take the "
             "report and the models of one version"
         )
+    counts = _rows(warehouse, _Counts, COUNTS)
+    info = infos[0]
+    if counts != [_Counts(info.attempts, info.undated_attempts, info.ambiguous_attempts)]:
+        raise MartsError(OF_TWO_RUNS)
     restored = {addon.team_id or "" for addon in addons if addon.attempts}
     readings = _rows(warehouse, Reading, READINGS)
     return Findings(

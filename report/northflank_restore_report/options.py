@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import argparse
+from typing import NoReturn
 
 URL = "RESTORE_REPORT_URL"
 """Variable that names the warehouse, whatever engine it is."""
@@ -20,6 +18,21 @@ PASSWORD = re.compile(r"://[^@]*:.*@|password\s*=", re.IGNORECASE)
 
 IS_URL = re.compile(r"[\w+]+://|\w+\s*=")
 """How a URL begins, or a connection string of libpq."""
+
+
+REPEATING = ("unrecognized arguments", "is neither a command nor", ": invalid ")
+"""What is in an error that repeats an argument."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Options of which none is repeated in an error: one may have been a URL with a secret."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with a line."""
+        if any(part in message for part in REPEATING):
+            option = message.partition(": ")[0] if message.startswith("argument ") else "arguments"
+            message = f"{option}: there is one that the command does not take, see --help"
+        super().error(message)
 
 
 def add_warehouse(parser: argparse.ArgumentParser) -> None:

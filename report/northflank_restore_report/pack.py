@@ -117,7 +117,10 @@ def verify(path: Path, digest: str = "") -> Pack:
     """
     if not path.is_file():
         raise PackError(f"There is no file {path}")
-    found = _sha256(path)
+    try:
+        found = _sha256(path)
+    except OSError as error:
+        raise PackError(f"{path} cannot be read: {error.strerror or error}") from error
     if digest and found != digest.lower().removeprefix("sha256:"):
         raise PackError(f"{path} is not the pack of that digest: its SHA-256 is {found}")
     try:
@@ -130,21 +133,17 @@ def verify(path: Path, digest: str = "") -> Pack:
 
 def _checked(opened: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     """Return the manifest of a zip of which each byte is as it was written."""
-    entries = opened.infolist()
-    for entry in entries:
-        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
-            raise PackError(f"{path} was changed: {entry.filename!r} is compressed in it")
-    sums = dict(_sums(opened.read(SUMS).decode()))
-    names = [entry.filename for entry in entries]
-    if names != [*sums, SUMS]:
-        raise PackError(f"{path} was changed: {_difference(names, [*sums, SUMS])}")
+    names, sums = _listed(opened, path)
     for name, expected in sums.items():
         with opened.open(name) as file:
             if _digest(file) != expected:
                 raise PackError(f"{path} was changed: {name} has another content")
     manifest: dict[str, Any] = json.loads(opened.read(MANIFEST))
+    if manifest["form"] != FORM:
+        form = manifest["form"]
+        raise PackError(f"{path} is of the form {form!r}, of another version of this command")
     listed = {file["name"]: file["sha256"] for file in manifest["files"]}
-    if manifest["form"] != FORM or {**listed, MANIFEST: sums[MANIFEST]} != sums:
+    if {**listed, MANIFEST: sums[MANIFEST]} != sums:
         raise PackError(f"{path} was changed: {MANIFEST} and {SUMS} do not agree")
     # What is between the files, such as their times, is as we would write it.
     try:
@@ -157,6 +156,22 @@ def _checked(opened: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     if not same:
         raise PackError(f"{path} was changed: the zip around its files is another one")
     return manifest
+
+
+def _listed(opened: zipfile.ZipFile, path: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the names of the files in a zip, and the digest of each that has one."""
+    entries = opened.infolist()
+    for entry in entries:
+        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+            raise PackError(f"{path} was changed: {entry.filename!r} is compressed in it")
+    sums = dict(_sums(opened.read(SUMS).decode()))
+    names = [entry.filename for entry in entries]
+    if names != [*sums, SUMS]:
+        raise PackError(f"{path} was changed: {_difference(names, [*sums, SUMS])}")
+    expected = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
+    if opened.read(SUMS) != expected.encode():
+        raise PackError(f"{path} was changed: {SUMS} is not as it was written")
+    return names, sums
 
 
 def _difference(names: list[str], expected: list[str]) -> str:

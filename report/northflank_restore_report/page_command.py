@@ -10,6 +10,7 @@ from northflank_restore_report.errors import ReportError
 from northflank_restore_report.options import (
     DSN,
     URL,
+    Parser,
     add_warehouse,
     check_warehouse,
     warehouse_url,
@@ -18,7 +19,7 @@ from northflank_restore_report.options import (
 
 def read_options(arguments: list[str], prog: str, epilog: str | None = None) -> argparse.Namespace:
     """Return the options; wrong ones end the process with a line and exit code 2."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=prog,
         description="Write the page and the CSV files.",
         epilog=epilog,

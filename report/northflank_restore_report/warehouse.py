@@ -25,7 +25,16 @@ Row = tuple[Any, ...]
 
 ROWS_AT_ONCE = 5000
 
-MAKE = "make them with ./dev meltano run dbt-postgres:build"
+READABLE = """
+    select c.relname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+    where n.nspname = %s and c.relkind = 'r' and c.relname !~ '__dbt_'
+        and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
+    order by c.relname collate "C"
+"""
+"""The marts, which a look locks at its beginning: a build that replaces one waits for its end. A
+table that was made after the look began would be seen, and its rows would not."""
+
+MAKE = "make them with ./dev meltano run {plugin}:build"
 
 URL_FORMS = (
     "postgresql://user:password@host:port/database, nor such as duckdb:///file.duckdb; in user and "
@@ -154,12 +163,17 @@ def _postgres(url: str, schema: str) -> Iterator[Warehouse]:
         message = f"Cannot connect to the warehouse {name}: {one_line(error)}"
         raise MartsError(message) from error
     with connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
         search_path = sql.SQL("SET LOCAL search_path TO {}").format(sql.Identifier(schema))
         try:
+            marts = [name for (name,) in connection.execute(READABLE, [schema])]
+            connection.rollback()
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
             connection.execute(search_path)
             connection.execute("SET LOCAL timezone TO 'UTC'")
+            if marts:
+                names = sql.SQL(", ").join(map(sql.Identifier, marts))
+                connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(names))
             yield _Postgres(connection, schema)
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             raise MartsError(_no_marts(schema, name, error)) from error
@@ -172,10 +186,10 @@ def _postgres(url: str, schema: str) -> Iterator[Warehouse]:
             raise MartsError(f"Cannot read the warehouse {name}: {one_line(error)}") from error
 
 
-def _no_marts(schema: str, name: str, error: Exception) -> str:
+def _no_marts(schema: str, name: str, error: Exception, plugin: str = "dbt-postgres") -> str:
     return (
         f"The schema {schema} of {name} does not have the marts of this version "
-        f"({one_line(error)}): {MAKE}"
+        f"({one_line(error)}): {MAKE.format(plugin=plugin)}"
     )
 
 
@@ -225,10 +239,10 @@ def _duckdb(url: str, schema: str) -> Iterator[Warehouse]:
             try:
                 connection.execute(f"set schema = '{_quoted(schema)}'")
             except duckdb.CatalogException as error:
-                raise MartsError(_no_marts(schema, path.name, error)) from error
+                raise MartsError(_no_marts(schema, path.name, error, "dbt-duckdb")) from error
             yield _DuckDB(connection, schema, path)
         except (duckdb.CatalogException, duckdb.BinderException) as error:
-            raise MartsError(_no_marts(schema, path.name, error)) from error
+            raise MartsError(_no_marts(schema, path.name, error, "dbt-duckdb")) from error
         except duckdb.Error as error:
             raise MartsError(f"Cannot read the DuckDB file {path}: {one_line(error)}") from error
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from northflank_restore_report.marts import in_utc
+from northflank_restore_report.marts import OF_TWO_RUNS, in_utc
 from northflank_restore_report.warehouse import MartsError
 
 if TYPE_CHECKING:
@@ -105,10 +105,7 @@ def look(warehouse: Warehouse) -> Watched:
     as_of, refreshed_at = infos[0].as_of, infos[0].refreshed_at
     databases = _rows(warehouse, Database, DATABASES)
     if any(database.as_of != as_of for database in databases):
-        raise MartsError(
-            "The marts are of two runs, of which the later one failed or is not done yet: make "
-            "them anew with ./dev meltano run dbt-postgres:build"
-        )
+        raise MartsError(OF_TWO_RUNS)
     return Watched(as_of, refreshed_at, databases, _rows(warehouse, Part, PARTS))
 
 

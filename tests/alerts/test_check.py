@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pytest
 
+from northflank_restore_report import words
 from northflank_restore_report.marts import VERDICTS
 from northflank_restore_report.options import URL
 from tests.alerts.support import AS_OF, COLUMNS, RANKS, database, part
@@ -33,28 +34,31 @@ DATABASES = {
 
 def test_each_database_that_is_worse_is_a_line(marts: Marts, run: Run) -> None:
     marts.write(DATABASES)
+    at = words.instant(AS_OF)
     code, out, err = run("check")
     assert (code, err) == (3, "")
     assert out.splitlines() == [
         "shop/orders: overdue; It is overdue",
         "shop/users: slow; It is slow",
-        "2 of 4 databases to act on",
+        f"2 of 4 databases to act on. As of {at}.",
     ]
     assert run("check", "--worse-than", "slow") == (
         3,
-        "shop/orders: overdue; It is overdue\n1 of 4 databases worse than slow\n",
+        f"shop/orders: overdue; It is overdue\n1 of 4 databases worse than slow. As of {at}.\n",
         "",
     )
     assert run("check", "--worse-than", "overdue") == (
         0,
-        "0 of 4 databases worse than overdue\n",
+        f"0 of 4 databases worse than overdue. As of {at}.\n",
         "",
     )
 
 
 def test_a_pattern_narrows_it(marts: Marts, run: Run) -> None:
     marts.write(DATABASES)
-    assert run("check", "--only", "web/*") == (0, "0 of 2 databases to act on\n", "")
+    at = words.instant(AS_OF)
+    line = f"0 of 2 databases to act on. As of {at}.\n"
+    assert run("check", "--only", "web/*") == (0, line, "")
     code, out, err = run("check", "--only", "wbe/*")
     assert (code, out, err.count("\n")) == (2, "", 1)
 
@@ -106,7 +110,7 @@ def test_marts_in_duckdb_are_read_as_well(
     rows = {
         "refresh_info": {"as_of": AS_OF, "refreshed_at": datetime.now(timezone.utc)},
         "addon_recoverability": {**database("shop/orders", "failing"), "as_of": AS_OF},
-        "load_freshness": part("addons", "shop", stale=True),
+        "load_freshness": part("addons", "shop", stale=False),
     }
     with duckdb.connect(tmp_path / "warehouse.duckdb") as connection:
         connection.execute("CREATE SCHEMA restore_analytics; SET schema = 'restore_analytics'")
@@ -119,8 +123,16 @@ def test_marts_in_duckdb_are_read_as_well(
             )
     assert run("check")[:2] == (
         3,
-        "shop/orders: failing; It is failing\n1 of 1 database to act on\n",
+        (
+            "shop/orders: failing; It is failing\n"
+            f"1 of 1 database to act on. As of {words.instant(AS_OF)}.\n"
+        ),
     )
+    with duckdb.connect(tmp_path / "warehouse.duckdb") as connection:
+        connection.execute("UPDATE restore_analytics.load_freshness SET is_stale = true")
+    code, out, err = run("check")
+    assert (code, out) == (1, "")
+    assert err.startswith("The part addons//shop was last read too long ago")
     assert run("metrics", "--out", str(tmp_path / "northflank.prom")) == (0, "", "")
     code, out, err = run("alerts")
     assert (code, out, err.count("\n")) == (1, "", 1)
@@ -129,6 +141,11 @@ def test_marts_in_duckdb_are_read_as_well(
     assert run("alerts", *state) == (0, "ops: Restores: 2 to act on\n", "")
     assert run("alerts", *state) == (0, "ops: nothing new\n", "")
     assert len(receiver.bodies()) == 1
+
+
+def test_no_database_is_no_success(marts: Marts, run: Run) -> None:
+    marts.write({"shop/sessions": "out of scope"})
+    assert run("check") == (2, "", "No database in scope fits *\n")
 
 
 def test_a_verdict_that_there_is_not_is_wrong_use(run: Run) -> None:

@@ -25,8 +25,8 @@ SECRET = "xoxb-T0pS3cret-9f"  # noqa: S105
     ("value", "line"),
     [
         ("", f"Where to? Set {URLS}, or give --destinations with a file\n"),
-        (SECRET, f"No URL of Apprise in {URLS}: the 1. of 1\n"),
-        (f"ops=json://h/{SECRET} {SECRET}", f"No URL of Apprise in {URLS}: the 2. of 2\n"),
+        (SECRET, f"Entry 1 of 1 in {URLS} is not a URL of Apprise\n"),
+        (f"ops=json://h/{SECRET} {SECRET}", f"Entry 2 of 2 in {URLS} is not a URL of Apprise\n"),
         (f"json://h/{SECRET} json://h/{SECRET}2", f"Of several URLs in {URLS} each needs a name"),
         (f"a=json://h/{SECRET} a=json://h/{SECRET}2", f"Two URLs in {URLS} have one name\n"),
         (f"ops=nosuch://{SECRET}", "Apprise cannot read the URL of ops: compare"),

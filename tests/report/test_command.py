@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from datetime import timedelta
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from docs.generate import ROOT
 from northflank_restore_report.__main__ import COMMANDS, main
 from northflank_restore_report.options import DSN, URL
+from northflank_restore_report.warehouse import open_warehouse
 from tests.report.conftest import one
 from tests.transform.warehouse import rows_of
 
@@ -142,7 +144,8 @@ def test_a_word_that_is_no_command_is_told(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit) as end:
         main(["pgae"])
     assert end.value.code == 2
-    assert "pgae is neither a command nor the URL" in capsys.readouterr().err
+    # Not the word itself, which may have been a password.
+    assert "there is one that the command does not take" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -267,3 +270,48 @@ def test_folder_that_cannot_be_written(
     out = str(tmp_path / "file" / "page.html")
     line = failure("--dsn", report_of("one").warehouse.url, "--out", out, capsys=capsys)
     assert line.startswith("Cannot write the report")
+
+
+def test_a_mart_that_is_replaced_during_a_look_is_the_old_one(
+    report_of: Callable[[str], Report],
+) -> None:
+    """As dbt replaces it; without a lock the new table would be seen, and none of its rows."""
+    replace = """
+        begin;
+        create table restore_analytics.anew as select * from restore_analytics.restores_by_day;
+        alter table restore_analytics.restores_by_day rename to gone;
+        alter table restore_analytics.anew rename to restores_by_day;
+        drop table restore_analytics.gone;
+        commit;
+    """
+    built = report_of("one").warehouse
+    with open_warehouse(built.url, "restore_analytics") as warehouse:
+        with warehouse.select("select 1 from refresh_info") as (_, rows):
+            list(rows)
+        builder = Thread(target=built.query, args=[replace])
+        builder.start()
+        builder.join(0.5)
+        with warehouse.select("select * from restores_by_day") as (_, rows):
+            found = list(rows)
+        assert found
+        assert builder.is_alive()
+    builder.join(10)
+    assert len(built.query("select * from restore_analytics.restores_by_day")) == len(found)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["evidence", "user:sword-fish@host/db"],
+        ["evidence", "--url=postgresql://u:sword-fish@h/d"],
+        ["--url=postgresql://u:sword-fish@h/d"],
+        ["page", "user:sword-fish@host/db"],
+    ],
+)
+def test_no_option_that_is_wrong_is_repeated(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    assert "sword-fish" not in capsys.readouterr().err

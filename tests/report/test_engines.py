@@ -106,7 +106,7 @@ def test_a_misspelt_url_is_told(url: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_missing_marts_are_told(file: Path) -> None:
     told = line(f"duckdb:///{file}")
     assert told.startswith("The schema restore_analytics of empty.duckdb does not have the marts")
-    assert "./dev meltano run dbt-postgres:build" in told
+    assert "./dev meltano run dbt-duckdb:build" in told
     assert "does not have the marts" in line(f"duckdb:///{file}", "--schema", """it's "odd\"""")
 
 

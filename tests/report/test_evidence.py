@@ -255,6 +255,7 @@ def test_what_came_after_the_period_changes_nothing_of_it(copied: Path, tmp_path
                         counted_at + interval 1000 days as counted_at
                     ) from restore_attempts
                 """,
+                "update refresh_info set attempts = (select count(*) from restore_attempts)",
             ),
         ),
     ):
@@ -320,7 +321,8 @@ def test_attestations_and_the_ledger_are_told(copied: Path, tmp_path: Path) -> N
             select
                 'restores/shop/orders' as completeness_key, 'shop/orders' as addon_key,
                 'rows missing' as answer, 3 as listed, 2 as present, 1 as missing,
-                '9.9' as tap_version
+                '9.9' as tap_version, true as is_current,
+                timestamp with time zone '2026-07-01T00:00Z' as read_at
         """,
     )
     out = tmp_path / "pack.zip"
@@ -409,6 +411,7 @@ def test_what_differs_from_an_earlier_pack_is_named(
             order by restore_key limit 2
         """).fetchall()
         connection.execute("delete from restore_attempts where restore_key = ?", [gone])
+        connection.execute("update refresh_info set attempts = attempts - 1")
         connection.execute(
             "update restore_attempts set duration_minutes = 999 where restore_key = ?", [slower]
         )
@@ -478,6 +481,31 @@ def test_a_full_disk_is_not_taken_for_a_change(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "not-there"))
     with pytest.raises(PackError, match="cannot be checked: no copy of it could be written"):
         verify(made)
+
+
+def test_sums_are_those_that_were_written(made: Path, tmp_path: Path) -> None:
+    """Also where the zip was made anew around them: `sha256sum` would not take these lines."""
+    opened = zipfile.ZipFile(made)
+    names = opened.namelist()
+    sums = opened.read(SUMS)
+    other = {
+        "crlf": sums.replace(b"\n", b"\r\n"),
+        "twice": b"0" * 64 + b"  README.txt\n" + sums,
+    }
+    for name, content in other.items():
+        out = tmp_path / f"{name}.zip"
+        with zipfile.ZipFile(out, "w") as written:
+            for each in names:
+                entry = zipfile.ZipInfo(each, (1980, 1, 1, 0, 0, 0))
+                entry.create_system, entry.external_attr = 3, 0o644 << 16
+                with written.open(entry, "w") as place:
+                    place.write(content if each == SUMS else opened.read(each))
+        with pytest.raises(PackError, match="SHA256SUMS is not as it was written"):
+            verify(out)
+
+
+def test_a_file_that_cannot_be_read_is_told() -> None:
+    assert "cannot be read: " in failure("--verify", "/proc/self/mem") or sys.platform != "linux"
 
 
 def test_a_verdict_of_another_version_is_one_line(copied: Path, tmp_path: Path) -> None:

@@ -67,5 +67,7 @@ def test_what_is_missing_is_told(findings: Findings) -> None:
     )
     assert line in answers(findings)
     assert line in page(findings)
-    findings = findings._replace(answers=[Answer("complete", 73)], incomplete=[])
-    assert "The warehouse has all that the API listed, in 73 lists." in answers(findings)
+    read_at = datetime(2026, 6, 30, tzinfo=timezone.utc)
+    findings = findings._replace(answers=[Answer("complete", 73, read_at)], incomplete=[])
+    told = "".join(answers(findings))
+    assert "all that the API listed, in 73 lists; the earliest was read on 30 Jun 2026." in told

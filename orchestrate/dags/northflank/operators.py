@@ -225,10 +225,12 @@ class Tell(_MeltanoTask, BaseOperator):  # type: ignore[misc]
             raise AirflowSkipException(msg)
         with self._told(context):
             self._meltano = Meltano({ALERTS_URLS: urls} if urls else {}, self.log.info)
-            if urls:
-                self._meltano.invoke(ALERTS, *self._ends(context))
-            if file:
+            if file:  # First, as a destination that is down has nothing to do with it.
                 self._meltano.invoke(METRICS)
+            if urls:
+                # A further try is of the same runs, which have been noted.
+                ends = self._ends(context) if context["ti"].try_number == 1 else ()
+                self._meltano.invoke(ALERTS, *ends)
 
     def _destinations(self) -> str:
         try:
