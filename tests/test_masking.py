@@ -316,7 +316,7 @@ def test_the_password_of_a_proxy_in_a_dotenv_is_masked(tmp_path: Path) -> None:
     )
     (tmp_path / ".env").write_text("\n".join(lines))
     # A process of its own, as its environment is changed.
-    command = [COMMAND, "--config", "ENV"]
+    command: list[str | Path] = [COMMAND, "--config", "ENV"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
 
     assert run.returncode == 2

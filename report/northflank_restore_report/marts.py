@@ -337,7 +337,10 @@ class Findings(NamedTuple):
         of = words.count(sum(lists.values()), "list")
         if not self.incomplete:
             dates = [row.earliest_read_at for row in self.answers if row.earliest_read_at]
-            when = f"; the earliest was read on {words.day(min(dates))}" if dates else ""
+            earliest = min(dates, default=None)
+            # Not for a simulated account, whose instant is another one than the clock's.
+            is_known = earliest is not None and earliest <= self.info.as_of
+            when = f"; the earliest was read on {words.day(earliest)}" if is_known else ""
             return f"The warehouse has all that the API listed, in {of}{when}"
         rest = [
             f"{row.completeness_key} ({row.answer}{f': {row.missing:,}' if row.missing else ''})"
