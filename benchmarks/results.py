@@ -269,8 +269,8 @@ def _requests(results: Sequence[Result]) -> Iterator[str]:
     rest = ratio(results, "million", ASYNCIO.name, HANDWRITTEN.name, "cpu")
     if rest is not None:
         yield (
-            f"\nOn `million`, the loop with aiohttp in the place of `requests` takes {rest:.2f} of the "
-            "handwritten one's CPU: the rest is `requests`, which the tap keeps."
+            f"\nOn `million`, the loop with aiohttp in the place of `requests` takes {rest:.2f} of "
+            "the handwritten one's CPU: the rest is `requests`, which the tap keeps."
         )
 
 
