@@ -51,7 +51,9 @@ up between two, so each engine gives the same."""
 
 AT_THE_END = """\
     with moment as (
-        select case when as_of < {end} then as_of else {end} end as ends_at
+        select
+            case when as_of < {end} then as_of else {end} end as ends_at,
+            case when as_of < {end} then cast(as_of as date) else {last} end as last_day
         from refresh_info
     ),
 
@@ -61,7 +63,8 @@ AT_THE_END = """\
             database_type,
             known_since,
             is_drill_addon,
-            ends_at
+            ends_at,
+            last_day
         from addon_recoverability
         cross join moment
         where
@@ -141,7 +144,7 @@ AT_THE_END = """\
         rules.rule,
         rules.owner,
         coalesce(rules.in_scope, not addons.is_drill_addon) as in_scope,
-        coalesce(rules.waiver_until >= {last}, false) as is_waived,
+        coalesce(rules.waiver_until >= addons.last_day, false) as is_waived,
         rules.drill_interval_days,
         rules.rto_minutes as target_minutes,
         proofs.counted_at as last_proof_at,
@@ -164,8 +167,8 @@ AT_THE_END = """\
     left join restore_policy_periods as rules
         on
             addons.addon_key = rules.addon_key
-            and coalesce(rules.valid_from <= {last}, true)
-            and coalesce(rules.valid_before > {last}, true)
+            and coalesce(rules.valid_from <= addons.last_day, true)
+            and coalesce(rules.valid_before > addons.last_day, true)
 """
 """The state of each database when the period ended, or now if it has not: what the rules of its
 last day asked, and what was proven until then."""
@@ -180,7 +183,12 @@ JUDGED_AT_THE_END = f"""\
 BASES = """\
     select source_basis, count(*)
     from restore_attempts
-    where is_proof and source_addon_key is not null and counted_at >= {start} and counted_at < {end}
+    where
+        is_proof
+        and source_addon_key is not null
+        and counted_at >= {start}
+        and counted_at < {end}
+        and counted_at <= (select as_of from refresh_info)
     group by source_basis
     order by source_basis collate "C"
 """

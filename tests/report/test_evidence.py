@@ -278,8 +278,27 @@ def test_state_of_a_period_that_is_not_over_is_that_of_the_instant(
         f"update {mart} set as_of = timestamp with time zone '{instant}'"  # noqa: S608
         for mart in ("refresh_info", "addon_recoverability")
     ]
+    moved += [
+        "update restore_policy_periods set valid_before = date '2026-06-01'",
+        """
+            insert into restore_policy_periods select * replace (
+                date '2026-06-01' as valid_from,
+                null as valid_before,
+                'next' as rule,
+                period_key || '/next' as period_key
+            ) from restore_policy_periods
+        """,
+    ]
     out = tmp_path / "pack.zip"
     main(["evidence", changed(copied, tmp_path / "m.duckdb", *moved), *GIVEN, "--out", str(out)])
+    states = rows(out, "state_at_period_end")
+    assert states
+    assert "next" not in {row["rule"] for row in states}
+    known = re.findall(
+        r"successful restores proves: ([^.]+)", " ".join(text(out, "README.txt").split())
+    )
+    told = sum(map(int, re.findall(r"[0-9]+", known[0])))
+    assert told == sum(int(row["proofs"]) for row in states)
     proofs = [row["last_proof_at"] for row in rows(out, "state_at_period_end")]
     assert "2026-05" in max(proofs)
     assert max(proofs) <= instant
