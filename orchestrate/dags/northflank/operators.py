@@ -225,12 +225,17 @@ class Tell(_MeltanoTask, BaseOperator):  # type: ignore[misc]
             raise AirflowSkipException(msg)
         with self._told(context):
             self._meltano = Meltano({ALERTS_URLS: urls} if urls else {}, self.log.info)
-            if file:  # First, as a destination that is down has nothing to do with it.
-                self._meltano.invoke(METRICS)
+            failed = None
+            if file:
+                try:
+                    self._meltano.invoke(METRICS)
+                except RunError as error:  # Neither keeps the other from its work.
+                    failed = error
             if urls:
-                # A further try is of the same runs, which have been noted.
-                ends = self._ends(context) if context["ti"].try_number == 1 else ()
-                self._meltano.invoke(ALERTS, *ends)
+                # Each try says it: the one before may have ended before it was noted.
+                self._meltano.invoke(ALERTS, *self._ends(context))
+            if failed:
+                raise failed
 
     def _destinations(self) -> str:
         try:
